@@ -1,0 +1,6 @@
+"""Losses: tensors in, scalar out; they know no model."""
+
+from medctx3d.models.losses.consistency_loss import ConsistencyLoss
+from medctx3d.models.losses.seg_criterion import SegCriterion
+
+__all__ = ['ConsistencyLoss', 'SegCriterion']

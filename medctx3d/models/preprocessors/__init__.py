@@ -1,0 +1,5 @@
+"""Data preprocessors: the last step before the model, on its device."""
+
+from medctx3d.models.preprocessors.volume_preprocessor import VolumePreprocessor
+
+__all__ = ['VolumePreprocessor']

@@ -1,0 +1,5 @@
+"""Segmentors: what the Runner trains."""
+
+from medctx3d.models.segmentors.volume_segmentor import VolumeSegmentor
+
+__all__ = ['VolumeSegmentor']

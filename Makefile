@@ -1,0 +1,62 @@
+# medctx3d: every command a developer or a first visitor needs. `make help` lists them.
+
+VENV ?= .venv
+# The first interpreter that starts; the version guard of the package judges it later.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.10 python3; do $$p -c '' 2>/dev/null && echo $$p && break; done)
+RUN = $(VENV)/bin/python
+READY = $(VENV)/.ready
+SOURCES = medctx3d tools tests configs projects docs setup.py
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+# Idle OpenMP threads must sleep: spinning, two busy processes slow each other down twentyfold.
+export OMP_WAIT_POLICY = PASSIVE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types coverage check docs clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment in .venv from the pinned requirements (PYTHON=..., VENV=...)
+
+$(READY): requirements/runtime.txt requirements/tests.txt requirements/dev.txt requirements/mmcv.txt \
+		requirements/constraints.txt setup.py
+	@test -n "$(PYTHON)" || { echo 'no python3 found: install Python 3.11 or give PYTHON=/path/to/python'; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --disable-pip-version-check --quiet -c requirements/constraints.txt -r requirements/dev.txt
+	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps -r requirements/mmcv.txt
+	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	$(RUN) -m medctx3d.utils.collect_env --check
+	@touch $@
+
+demo: $(READY) ## phantom volumes, a MedContext training on the CPU, test, pictures (DEMO_ARGS="--iterations 40")
+	$(RUN) tools/demo.py $(DEMO_ARGS)
+
+test: $(READY) ## the whole test suite on two processes (TEST_ARGS="-k mask")
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+
+lint: $(READY) ## ruff (rules and format) and spelling
+	$(RUN) -m ruff check $(SOURCES)
+	$(RUN) -m ruff format --check $(SOURCES)
+	$(RUN) -m codespell_lib $(SOURCES) requirements README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md
+
+format: $(READY) ## rewrite the files the way ruff wants them
+	$(RUN) -m ruff check --fix $(SOURCES)
+	$(RUN) -m ruff format $(SOURCES)
+
+types: $(READY) ## mypy
+	$(RUN) -m mypy medctx3d tools
+
+coverage: $(READY) ## the test suite with line coverage; fails below the floor in pyproject.toml
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --cov=medctx3d --cov-report=term:skip-covered $(TEST_ARGS)
+
+check: lint types test ## everything a change must pass
+
+docs: $(READY) ## the documentation as HTML in docs/_build/html, warnings are errors
+	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements/docs.txt
+	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean: ## remove what the targets made, .venv left out
+	rm -rf build dist *.egg-info docs/_build htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find medctx3d tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

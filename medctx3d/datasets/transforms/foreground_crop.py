@@ -1,0 +1,157 @@
+"""Random crops that find the foreground without looking for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from monai.transforms import RandomizableTransform
+from torch.utils.data import get_worker_info
+
+from medctx3d.datasets.foreground_index import Balance, ForegroundIndex
+from medctx3d.registry import TRANSFORMS
+
+BACKGROUND_TRIES = 100
+
+
+@TRANSFORMS.register_module()
+class ForegroundCrop(RandomizableTransform):
+    """Cut one random crop around a voxel of the foreground or of the background.
+
+    Only the crop is read from arrays that are memory maps. Crops stay inside the volume; along axes where the volume is
+    smaller than the crop, it is padded on both sides, the label with background. Volumes without label, or without
+    foreground, are cropped anywhere.
+
+    Args:
+        size: Voxels (X, Y, Z) of the crop.
+        pos: Weight of crops around foreground.
+        neg: Weight of crops around background.
+        balance: ``'class'``: every class of the volume is equally often the centre; ``'voxel'``: every foreground
+            voxel is.
+        pad_value: Intensity of padding; None takes each channel's minimum in the crop.
+        foreground_per_class: Most voxels listed per class where the sample brings no index and it is made here.
+
+    Raises:
+        ValueError: An argument is outside its range.
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        *,
+        pos: float = 1.0,
+        neg: float = 1.0,
+        balance: Balance = 'class',
+        pad_value: float | None = None,
+        foreground_per_class: int = 20000,
+    ) -> None:
+        super().__init__()
+        if len(size) != 3 or any(int(edge) != edge or edge < 1 for edge in size):
+            raise ValueError(f'size must be three positive voxel counts (X, Y, Z), got {size!r}')
+        if pos < 0 or neg < 0 or pos + neg == 0:
+            raise ValueError(f'pos and neg must not be negative and not both 0, got pos={pos}, neg={neg}')
+        if balance not in ('class', 'voxel'):
+            raise ValueError(f"balance must be 'class' or 'voxel', got {balance!r}")
+        self.size = tuple(int(edge) for edge in size)
+        self.positive = pos / (pos + neg)
+        self.balance = balance
+        self.pad_value = pad_value
+        self.foreground_per_class = foreground_per_class
+        self.start: tuple[int, ...] = (0, 0, 0)
+        self._padding_said = False
+
+    def randomize(self, data: dict[str, Any]) -> None:
+        """Draw ``start``, the crop's lowest corner in voxels; negative where the volume is padded."""
+        shape = data['image'].shape[1:]
+        centre = self._centre(data, shape)
+        self.start = tuple(
+            min(max(c - edge // 2, 0), n - edge) if n >= edge else -((edge - n) // 2)
+            for c, n, edge in zip(centre, shape, self.size, strict=True)
+        )
+
+    def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Crop ``image`` and ``label``.
+
+        Args:
+            data: ``image`` (C, X, Y, Z), ``label`` (1, X, Y, Z) if there is one, both arrays, memory maps or tensors;
+                ``foreground`` index if there is one; ``affine`` (4, 4) in mm.
+
+        Returns:
+            The same with ``image`` a float32 tensor (C, *size), ``label`` an integer tensor (1, *size), ``affine``
+            moved to the crop's corner, and without ``foreground``.
+        """
+        self.note_padding(data['image'].shape[1:], data.get('case', ''))
+        self.randomize(data)
+        cropped = {key: value for key, value in data.items() if key != 'foreground'}
+        image = _as_tensor(self._cut(data['image'])).to(torch.float32)
+        cropped['image'] = self._pad(image, data['image'].shape[1:], self.pad_value)
+        if 'label' in data:
+            cropped['label'] = self._pad(_as_tensor(self._cut(data['label'])), data['label'].shape[1:], 0)
+        if 'affine' in data:
+            affine = np.array(data['affine'], dtype=np.float64)
+            affine[:3, 3] += affine[:3, :3] @ np.asarray(self.start)
+            cropped['affine'] = affine
+        return cropped
+
+    def note_padding(self, shape: Sequence[int], case: str) -> None:
+        """Say once that crops are larger than a volume.
+
+        Args:
+            shape: Voxels (X, Y, Z) of the volume.
+            case: Whose volume it is.
+        """
+        if self._padding_said or all(n >= edge for n, edge in zip(shape, self.size, strict=True)):
+            return
+        self._padding_said = True
+        worker = get_worker_info()
+        if worker is None or worker.id == 0:
+            print_log(
+                f'case {case!r} has {tuple(shape)} voxels, fewer than the crop size {self.size}: it is padded, and so '
+                'is every such volume (said once)',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _centre(self, data: dict[str, Any], shape: Sequence[int]) -> tuple[int, ...]:
+        index = data.get('foreground')
+        if index is None and 'label' in data:
+            index = ForegroundIndex.from_label(np.asarray(data['label']), per_class=self.foreground_per_class)
+        if index is None or len(index) == 0:
+            return self._anywhere(shape)
+        if self.R.random_sample() < self.positive:
+            return index.draw(self.R, balance=self.balance)
+        for _ in range(BACKGROUND_TRIES):
+            centre = self._anywhere(shape)
+            if data['label'][(0, *centre)] == 0:
+                break
+        return centre  # a volume that is all foreground gets any centre
+
+    def _anywhere(self, shape: Sequence[int]) -> tuple[int, ...]:
+        return tuple(int(self.R.randint(n)) for n in shape)
+
+    def _cut(self, array: Any) -> Any:
+        ranges = (
+            slice(max(start, 0), min(start + edge, n))
+            for start, edge, n in zip(self.start, self.size, array.shape[1:], strict=True)
+        )
+        return array[(slice(None), *ranges)]
+
+    def _pad(self, crop: torch.Tensor, shape: Sequence[int], value: float | None) -> torch.Tensor:
+        if tuple(crop.shape[1:]) == self.size:
+            return crop
+        fill = crop.amin(dim=(1, 2, 3), keepdim=True) if value is None else torch.full((1, 1, 1, 1), value)
+        padded = fill.to(crop.dtype).expand(crop.shape[0], *self.size).clone()
+        inside = (slice(max(-start, 0), max(-start, 0) + n) for start, n in zip(self.start, crop.shape[1:], strict=True))
+        padded[(slice(None), *inside)] = crop
+        return padded
+
+
+def _as_tensor(part: Any) -> torch.Tensor:
+    """A tensor of its own memory: what follows may write into it, the volume must not notice."""
+    if isinstance(part, torch.Tensor):
+        return torch.Tensor.clone(part.as_subclass(torch.Tensor), memory_format=torch.contiguous_format)
+    return torch.from_numpy(np.array(part))

@@ -1,0 +1,157 @@
+"""The data set of volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_rank
+from monai.transforms import Compose, Randomizable
+
+from medctx3d.datasets.checks import check_headers
+from medctx3d.datasets.datalist import decathlon_records
+from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
+from medctx3d.datasets.prepared_volume import as_sample
+from medctx3d.datasets.transforms import ForegroundCrop
+from medctx3d.registry import DATASETS, TASK_UTILS
+
+
+@DATASETS.register_module()
+class VolumeDataset(BaseDataset):
+    """Volumes and their labels, from a list in MSD/Decathlon form.
+
+    ``dataset[draw]`` runs ``pipeline`` on one volume with every random generator seeded from ``(seed, draw)``, so a
+    draw is the same whichever worker or rank makes it. ``epoch, index = divmod(draw, len(dataset))``: draws beyond the
+    length are further epochs (see :class:`~medctx3d.datasets.SeededSampler`).
+
+    Args:
+        ann_file: The list, relative to ``data_root``.
+        data_root: Folder that the list and its paths are relative to.
+        split: Which list of the file, such as ``'training'`` or ``'validation'``.
+        load_pipeline: Deterministic transforms, beginning with ``LoadVolume``; run once per case if there is a store.
+        pipeline: Transforms of every draw, ending with ``PackVolume``.
+        store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
+            draw, which suits a handful of tiny volumes.
+        crops_per_volume: Draws per volume and epoch.
+        metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``; goes before the class's own.
+        seed: Of all draws.
+        test_mode: Kept for mmengine; draws are treated alike.
+        lazy_init: Leave reading the list, the checks and the preparation to ``full_init``.
+
+    Raises:
+        ValueError: An argument is outside its range, or a file breaks a rule; then the message names the file.
+        FileNotFoundError: The list or a file in it is missing.
+    """
+
+    METAINFO = dict(channels=('image',))
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        data_root: str = '',
+        *,
+        split: str = 'training',
+        load_pipeline: Sequence[dict] = (),
+        pipeline: Sequence[dict | Callable[[dict], dict]] = (),
+        store: dict | None = None,
+        crops_per_volume: int = 1,
+        metainfo: dict | None = None,
+        seed: int = 0,
+        test_mode: bool = False,
+        lazy_init: bool = False,
+    ) -> None:
+        if crops_per_volume < 1:
+            raise ValueError(f'crops_per_volume must be at least 1, got {crops_per_volume}')
+        if seed < 0:
+            raise ValueError(f'seed must not be negative, got {seed}')
+        super().__init__(
+            ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix={},
+            serialize_data=False,
+            test_mode=test_mode,
+            lazy_init=True,
+            max_refetch=0,
+        )
+        self.split = split
+        self.crops_per_volume = crops_per_volume
+        self.seed = seed
+        self.load_pipeline = list(load_pipeline)
+        self._load = build_pipeline(self.load_pipeline, self._metainfo)
+        _refuse_randomness(self._load)
+        self.pipeline = build_pipeline(pipeline, self._metainfo)
+        self.store = TASK_UTILS.build(store) if store is not None else None
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Read the list, check all headers, prepare what the store lacks. Does nothing the second time."""
+        if self._fully_initialized:
+            return
+        self.data_list = self.load_data_list()
+        for record in self.data_list:
+            check_headers(record, self._metainfo)
+        if self.store is not None:
+            self.store.prepare(self.data_list, self.load_pipeline, self._metainfo, progress=get_rank() == 0)
+            self._note_padding()
+        self._fully_initialized = True
+
+    def load_data_list(self) -> list[dict]:
+        """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""
+        return decathlon_records(self.ann_file, self.data_root, self.split)
+
+    def prepare_data(self, idx: int) -> dict:
+        """One draw, packed.
+
+        Args:
+            idx: The draw, from 0; beyond the length in later epochs.
+
+        Raises:
+            RuntimeError: A transform failed; the message names the case.
+        """
+        record = self.data_list[idx % len(self) // self.crops_per_volume]
+        sample = self._sample(record)
+        with seeded(self.pipeline, draw_seed(self.seed, idx)):
+            return run_pipeline(self.pipeline, sample, record['case'])
+
+    def __len__(self) -> int:
+        """Draws per epoch."""
+        if not self._fully_initialized:
+            self.full_init()
+        return len(self.data_list) * self.crops_per_volume
+
+    def __getitem__(self, idx: int) -> dict:
+        """``prepare_data``, without mmengine's silent replacement of broken samples."""
+        length = len(self)
+        if idx < 0:
+            if idx < -length:
+                raise IndexError(f'draw {idx} of a data set of {length}')
+            idx += length
+        return self.prepare_data(idx)
+
+    def __iter__(self) -> Iterator[dict]:
+        """One epoch in order; indexing alone would never end."""
+        return (self[index] for index in range(len(self)))
+
+    def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
+        if self.store is not None:
+            return self.store.open(record)
+        return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
+
+    def _note_padding(self) -> None:
+        """Say here, before workers start, what every one of them would otherwise say for itself."""
+        for transform in self.pipeline.transforms:
+            if isinstance(transform, ForegroundCrop):
+                for record in self.data_list:
+                    transform.note_padding(self.store.shape(record), record['case'])
+
+
+def _refuse_randomness(load_pipeline: Compose) -> None:
+    for transform in load_pipeline.transforms:
+        if isinstance(transform, Randomizable) and not isinstance(transform, Compose):
+            raise ValueError(
+                f'load_pipeline holds {type(transform).__name__}, which is random, but runs once per case: '
+                'move it to pipeline'
+            )

@@ -1,0 +1,106 @@
+"""Reading checkpoints: tensors and plain data only, whatever the file claims to be."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is damaged, foreign, or made for another network."""
+
+
+def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint with torch's restricted unpickler; there is no fallback.
+
+    Args:
+        filename: A ``.pth`` file.
+        map_location: As in ``torch.load``.
+
+    Returns:
+        What the file holds: tensors in containers of plain data.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: The file is truncated, no checkpoint, or holds anything but tensors and plain data.
+    """
+    path = Path(os.path.expanduser(filename))
+    if not path.is_file():
+        raise FileNotFoundError(f'checkpoint {path} does not exist; check the path (last_checkpoint names the newest)')
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).split('\n')[0]
+        raise CheckpointError(
+            f'checkpoint {path} is refused: it holds more than tensors and plain data, or is damaged '
+            f'({reason}). Loading it could run foreign code. If you trust its origin, convert it in an environment '
+            'of its own: keep only its state_dict and save that with torch.save'
+        ) from error
+    except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+        raise CheckpointError(
+            f'checkpoint {path} ({path.stat().st_size} bytes) cannot be read: {error}. It is probably truncated: '
+            'copy it again, or use the checkpoint before it'
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f'checkpoint {path} holds a {type(content).__name__}, expected a dict of weights')
+    return content
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
+    """mmengine's loader of local files, replaced: resume, load_from and ``Pretrained`` all pass here."""
+    return load_checkpoint_file(filename, map_location)
+
+
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def load_from_http(filename: str, map_location: Any) -> dict[str, Any]:
+    """Refuse: a file is downloaded by the user's own hand, and checked, before it is loaded."""
+    del map_location
+    raise CheckpointError(f'{filename}: checkpoints are not loaded from the network; download the file and name its path')
+
+
+def load_weights(model: nn.Module, filename: str | Path, *, optional: tuple[str, ...] = ('teacher.', 'auxiliary.')) -> None:
+    """Give a model the weights of a checkpoint, all of them or none.
+
+    Args:
+        model: Usually a segmentor.
+        filename: Written by the Runner, or a plain state dict.
+        optional: Prefixes that may be missing on either side: what is not deployed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: Damaged, foreign, or made for another network; the message lists what differs.
+    """
+    content = load_checkpoint_file(filename)
+    weights = content.get('state_dict', content)
+    check_fit(model, weights, f'checkpoint {filename}', optional=optional)
+    model.load_state_dict(weights, strict=False)
+
+
+def check_fit(model: nn.Module, weights: dict[str, Any], label: str, *, optional: tuple[str, ...] = ()) -> None:
+    """Raise :class:`CheckpointError` unless names and shapes agree, names under ``optional`` prefixes aside."""
+    mine = model.state_dict()
+    missing = [key for key in mine if key not in weights and not key.startswith(optional)]
+    foreign = [key for key in weights if key not in mine and not key.startswith(optional)]
+    shapes = [
+        f'{key}: {tuple(weights[key].shape)} in the file, {tuple(mine[key].shape)} in the model'
+        for key in mine
+        if key in weights and tuple(weights[key].shape) != tuple(mine[key].shape)
+    ]
+    if not (missing or foreign or shapes):
+        return
+    parts = [
+        f'{len(names)} {what} ({", ".join(names[:3])}{", ..." if len(names) > 3 else ""})'
+        for what, names in (('missing', missing), ('unknown to the model', foreign), ('of another shape', shapes))
+        if names
+    ]
+    raise CheckpointError(
+        f'{label} does not fit the model, of whose {len(mine)} tensors it was compared: {"; ".join(parts)}. '
+        'Use the config it was trained with'
+    )

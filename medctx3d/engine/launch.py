@@ -1,0 +1,88 @@
+"""What every tool does between its command line and the Runner."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import init_dist, is_distributed
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """Read a config file and merge command-line options.
+
+    Args:
+        path: A ``.py``, ``.json`` or ``.yaml`` config.
+        options: From ``--cfg-options``, dotted keys.
+
+    Raises:
+        FileNotFoundError: There is no such file; the message has the closest names in its folder.
+    """
+    path = Path(path)
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path('configs')
+        names = [str(candidate) for candidate in folder.rglob('*.py') if '_base_' not in candidate.parts]
+        close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.5)
+        hint = f' Closest: {", ".join(close)}.' if close else ''
+        raise FileNotFoundError(f'config {path} does not exist.{hint}')
+    config = Config.fromfile(str(path), lazy_import=False)
+    if options:
+        config.merge_from_dict(options)
+    return config
+
+
+def default_work_dir(config: Config, config_path: str | Path, given: str | None) -> str:
+    """``--work-dir``, else the config's own, else ``work_dirs/<config name>``."""
+    return given or config.get('work_dir') or os.path.join('work_dirs', Path(config_path).stem)
+
+
+def prepare_launch(config: Config, launcher: str) -> None:
+    """Start the process group that mmengine cannot start: several processes without a GPU.
+
+    mmengine's launchers call CUDA; here gloo is initialised before the Runner, which then keeps it, and the model
+    wrapper is told that there is no device to pin to.
+
+    Args:
+        config: Changed in place.
+        launcher: One of ``LAUNCHERS``.
+    """
+    config.launcher = launcher
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if not is_distributed():
+        if launcher == 'pytorch':
+            torch.distributed.init_process_group('gloo')
+        else:
+            init_dist(launcher, backend='gloo')
+    wrapper = dict(config.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel'))
+    wrapper.setdefault('find_unused_parameters', config.get('find_unused_parameters', False))
+    wrapper['device_ids'] = None
+    config.model_wrapper_cfg = wrapper
+
+
+def use_amp(config: Config, dtype: str) -> None:
+    """Switch the optim wrapper of a config to mixed precision.
+
+    Args:
+        config: Changed in place.
+        dtype: ``float16`` or ``bfloat16``; on the CPU only the latter.
+
+    Raises:
+        ValueError: float16 without a GPU.
+    """
+    wrapper = config.optim_wrapper
+    if torch.cuda.is_available():
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.dtype = dtype
+        if dtype == 'float16':
+            wrapper.setdefault('loss_scale', 'dynamic')
+        return
+    if dtype != 'bfloat16':
+        raise ValueError('--amp float16 needs a GPU: on the CPU use --amp bfloat16')
+    wrapper.type = 'CPUAmpOptimWrapper'

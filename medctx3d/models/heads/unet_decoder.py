@@ -1,0 +1,74 @@
+"""A convolutional decoder for any encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from monai.networks.blocks.dynunet_block import UnetOutBlock, UnetUpBlock
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medctx3d.registry import HEADS
+from medctx3d.typing import Size3
+
+
+@HEADS.register_module()
+class UNetDecoder(BaseModule):
+    """The expanding half of a U-Net; takes its channels and strides from whatever encoder stands before it.
+
+    Args:
+        num_classes: K, background included.
+        in_channels: Of the features, finest first; comes from the backbone.
+        strides: Of the features, one number or one per axis; comes from the backbone.
+        levels: How many logits levels to answer with, for deep supervision; only these get a projection, because a
+            parameter that no loss reaches stops distributed training.
+        norm: MONAI's name of the normalisation.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: Fewer than two features, strides that do not divide each other, or too many levels.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        in_channels: Sequence[int],
+        strides: Sequence[int | Sequence[int]],
+        levels: int = 1,
+        norm: str = 'instance',
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if len(in_channels) < 2 or len(strides) != len(in_channels):
+            raise ValueError(
+                f'UNetDecoder needs two features or more, each with its stride; got channels {tuple(in_channels)} '
+                f'and strides {tuple(strides)}'
+            )
+        if not 1 <= levels < len(in_channels):
+            raise ValueError(f'UNetDecoder: levels must lie in 1..{len(in_channels) - 1}, got {levels}')
+        total = [(stride,) * 3 if isinstance(stride, int) else tuple(stride) for stride in strides]
+        self.first_stride: Size3 = total[0]
+        self.blocks = nn.ModuleList()  # finest first
+        for level in range(len(in_channels) - 1):
+            step = [coarse // fine for fine, coarse in zip(total[level], total[level + 1], strict=True)]
+            if any(fine * s != coarse for fine, s, coarse in zip(total[level], step, total[level + 1], strict=True)):
+                raise ValueError(f'UNetDecoder: each stride must be a multiple of the one before, got {strides}')
+            self.blocks.append(
+                UnetUpBlock(3, in_channels[level + 1], in_channels[level], 3, 1, upsample_kernel_size=step, norm_name=norm)
+            )
+        self.outs = nn.ModuleList(UnetOutBlock(3, in_channels[level], num_classes) for level in range(levels))
+
+    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Features, finest first, to ``levels`` logits, finest first; logits[0] has the size of the input."""
+        current = features[-1]
+        levels: list[Tensor] = []
+        for level in range(len(self.blocks) - 1, -1, -1):
+            current = self.blocks[level](current, features[level])
+            if level < len(self.outs):
+                levels.insert(0, self.outs[level](current))
+        if max(self.first_stride) > 1:  # an encoder whose finest feature is coarser than the image
+            size = [side * step for side, step in zip(levels[0].shape[2:], self.first_stride, strict=True)]
+            levels[0] = F.interpolate(levels[0], size=size, mode='trilinear')
+        return tuple(levels)

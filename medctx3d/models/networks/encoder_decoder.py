@@ -1,0 +1,37 @@
+"""Backbone and decode head as one network."""
+
+from __future__ import annotations
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from medctx3d.registry import BACKBONES, HEADS, MODELS
+from medctx3d.typing import SegOutput
+
+
+@MODELS.register_module()
+class EncoderDecoder(BaseModule):
+    """Backbone and decode head as one network.
+
+    The decode head learns ``in_channels`` and ``strides`` from the backbone; no config types them twice.
+
+    Args:
+        backbone: Config or module with ``out_channels`` and ``out_strides``.
+        decode_head: Config or module from features to logits levels.
+        init_cfg: mmengine's initialisation.
+    """
+
+    def __init__(
+        self, backbone: dict | nn.Module, decode_head: dict | nn.Module, init_cfg: dict | None = None
+    ) -> None:
+        super().__init__(init_cfg)
+        self.backbone = BACKBONES.build(backbone) if isinstance(backbone, dict) else backbone
+        if isinstance(decode_head, dict):
+            seam = dict(in_channels=self.backbone.out_channels, strides=self.backbone.out_strides)
+            decode_head = HEADS.build(decode_head, default_args=seam)
+        self.decode_head = decode_head
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> SegOutput:
+        """(N, C, X, Y, Z) to logits and features; ``mask`` (N, gx, gy, gz) bool hides tokens, True = hidden."""
+        features = self.backbone(inputs) if mask is None else self.backbone(inputs, mask)
+        return SegOutput(logits=tuple(self.decode_head(features)), features=tuple(features))

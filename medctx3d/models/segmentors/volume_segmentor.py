@@ -1,0 +1,152 @@
+"""The model: a network, its criterion, and any number of auxiliary objectives."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from medctx3d.registry import HEADS, LOSSES, MODELS, TASK_UTILS
+from medctx3d.structures import VolumeData, VolumeDataSample
+
+_PREDICTORS = ('student', 'teacher')
+
+
+@MODELS.register_module()
+class VolumeSegmentor(BaseModel):
+    """A network, its criterion, and any number of auxiliary objectives.
+
+    ``network`` is the one object that is deployed, and the one that the teacher copies. The segmentor owns the
+    teacher's weights; :class:`EMATeacherHook` owns the clock. ``loss`` changes nothing.
+
+    Args:
+        network: Volume to :class:`SegOutput`.
+        criterion: ``criterion(logits, target) -> dict`` of supervised terms.
+        auxiliary: Auxiliary heads by name; the name prefixes their terms in the log.
+        teacher: Such as ``dict(type='EMATeacher')``; needed by heads that follow one.
+        inferer: MONAI inferer for whole volumes; None: the network sees the volume at once.
+        test_cfg: ``predict_with`` (``student`` or ``teacher``) and ``keep_logits`` (bool).
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: A head needs a teacher that is not there, or ``test_cfg`` has an unknown key or value.
+    """
+
+    def __init__(
+        self,
+        network: dict | nn.Module,
+        criterion: dict | nn.Module,
+        *,
+        auxiliary: dict[str, dict | nn.Module] | None = None,
+        teacher: dict | None = None,
+        inferer: dict | Any | None = None,
+        test_cfg: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        preprocessor = data_preprocessor or dict(type='VolumePreprocessor')
+        super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
+        self.network = MODELS.build(network) if isinstance(network, dict) else network
+        self.criterion = LOSSES.build(criterion) if isinstance(criterion, dict) else criterion
+        heads = {name: HEADS.build(head) if isinstance(head, dict) else head for name, head in (auxiliary or {}).items()}
+        self.auxiliary = nn.ModuleDict(heads)
+        self.teacher = None if teacher is None else MODELS.build(teacher, default_args=dict(model=self.network))
+        self.inferer = TASK_UTILS.build(inferer) if isinstance(inferer, dict) else inferer
+        self.predict_with, self.keep_logits = _read_test_cfg(test_cfg, has_teacher=self.teacher is not None)
+        for name, head in heads.items():
+            if head.requires_teacher and self.teacher is None:
+                raise ValueError(
+                    f"auxiliary head {name!r} ({type(head).__name__}) follows a teacher, but the model has none: "
+                    "add teacher=dict(type='EMATeacher') to the model"
+                )
+
+    def forward(self, inputs: Tensor, data_samples: list[VolumeDataSample] | None = None, mode: str = 'tensor') -> Any:
+        """mmengine's three modes.
+
+        Args:
+            inputs: (N, C, X, Y, Z).
+            data_samples: One per volume; needs truth in mode ``loss``.
+            mode: ``loss`` gives loss terms, ``predict`` samples with predictions, ``tensor`` the :class:`SegOutput`.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples or [])
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self.network(inputs)
+        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def loss(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> dict[str, Tensor]:
+        """The method, in the order of the paper's figure. Changes no state.
+
+        Args:
+            inputs: (N, C, X, Y, Z).
+            data_samples: N samples with ``gt_sem_seg``.
+
+        Returns:
+            Scalars; mmengine sums those whose name contains ``loss``.
+        """
+        target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).long()  # (N, 1, X, Y, Z)
+        clean = self.network(inputs)
+        losses = dict(self.criterion(clean.logits, target))
+        taught = None if self.teacher is None else self.teacher(inputs)  # no gradient
+        for name, head in self.auxiliary.items():
+            view = head.make_view(inputs)
+            student = clean if view is None else self.network(view.inputs, view.token_mask)
+            terms = head.loss(student=student, taught=taught, target=target, view=view, criterion=self.criterion)
+            losses |= {f'{name}.{key}': value for key, value in terms.items()}
+        return losses
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, data_samples: list[VolumeDataSample] | None = None) -> list[VolumeDataSample]:
+        """Segment whole volumes.
+
+        Args:
+            inputs: (N, C, X, Y, Z).
+            data_samples: N samples to complete, or None.
+
+        Returns:
+            N samples with ``pred_sem_seg.data`` (1, X, Y, Z) int64 on the working grid, and ``seg_logits`` if kept.
+        """
+        if data_samples is None:
+            data_samples = [VolumeDataSample() for _ in inputs]
+        network = self.teacher if self.predict_with == 'teacher' else self.network
+        answer = partial(_first_logits, network)
+        logits = answer(inputs) if self.inferer is None else self.inferer(inputs, answer)
+        for scores, sample in zip(logits, data_samples, strict=True):
+            meta = {'affine': sample.affine} if 'affine' in sample else {}
+            sample.pred_sem_seg = VolumeData(data=scores.argmax(dim=0, keepdim=True), metainfo=meta)
+            if self.keep_logits:
+                sample.seg_logits = VolumeData(data=scores, metainfo=meta)
+        return data_samples
+
+    def prime_teacher(self) -> None:
+        """Copy the student if the teacher has taken no step yet; a teacher from a checkpoint is kept."""
+        if self.teacher is not None and not self.teacher.primed:
+            self.teacher.copy_from(self.network)
+
+    def update_teacher(self, decay: float) -> None:
+        """Move the teacher towards the student; called by :class:`EMATeacherHook` after an optimiser step."""
+        if self.teacher is not None:
+            self.teacher.update(self.network, decay)
+
+
+def _first_logits(network: nn.Module, inputs: Tensor) -> Tensor:
+    return network(inputs).logits[0]
+
+
+def _read_test_cfg(test_cfg: dict | None, *, has_teacher: bool) -> tuple[str, bool]:
+    settings = dict(test_cfg or {})
+    predict_with = settings.pop('predict_with', 'student')
+    keep_logits = bool(settings.pop('keep_logits', False))
+    if settings:
+        raise ValueError(f"test_cfg takes 'predict_with' and 'keep_logits', got {sorted(settings)}")
+    if predict_with not in _PREDICTORS:
+        raise ValueError(f"test_cfg.predict_with must be 'student' or 'teacher', got {predict_with!r}")
+    if predict_with == 'teacher' and not has_teacher:
+        raise ValueError("test_cfg.predict_with='teacher' needs teacher=dict(type='EMATeacher') in the model")
+    return predict_with, keep_logits

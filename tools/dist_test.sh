@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Test a checkpoint on several GPUs of one machine, or of several machines with NNODES and NODE_RANK set on each.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of tools/test.py]
+
+  CONFIG      a config file
+  CHECKPOINT  the weights, such as work_dirs/NAME/iter_30000.pth
+  GPUS        processes on this machine, one per GPU
+
+environment (several machines; start the same command on each):
+  NNODES       machines (1)
+  NODE_RANK    number of this machine, from 0 (0)
+  MASTER_ADDR  address of machine 0 (127.0.0.1)
+  PORT         a free port on machine 0 (29501)
+
+example: tools/dist_test.sh configs/medcontext/swinunetr_btcv.py work_dirs/swinunetr_btcv/iter_30000.pth 8
+TEXT
+}
+
+if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
+    usage
+    exit 0
+fi
+if [[ $# -lt 3 || ! "$3" =~ ^[1-9][0-9]*$ ]]; then
+    echo "dist_test.sh: needs CONFIG, CHECKPOINT and GPUS (a positive number), got: $*" >&2
+    usage >&2
+    exit 2
+fi
+config=$1
+checkpoint=$2
+gpus=$3
+shift 3
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29501}" \
+    --nproc_per_node="$gpus" \
+    "$root/tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Train on several GPUs of one machine, or of several machines with NNODES and NODE_RANK set on each.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: tools/dist_train.sh CONFIG GPUS [arguments of tools/train.py]
+
+  CONFIG  a config file
+  GPUS    processes on this machine, one per GPU
+
+environment (several machines; start the same command on each):
+  NNODES       machines (1)
+  NODE_RANK    number of this machine, from 0 (0)
+  MASTER_ADDR  address of machine 0 (127.0.0.1)
+  PORT         a free port on machine 0 (29500)
+
+example: tools/dist_train.sh configs/medcontext/swinunetr_btcv.py 8 --amp --work-dir work_dirs/swinunetr_btcv
+TEXT
+}
+
+if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
+    usage
+    exit 0
+fi
+if [[ $# -lt 2 || ! "$2" =~ ^[1-9][0-9]*$ ]]; then
+    echo "dist_train.sh: needs CONFIG and GPUS (a positive number), got: $*" >&2
+    usage >&2
+    exit 2
+fi
+config=$1
+gpus=$2
+shift 2
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$gpus" \
+    "$root/tools/train.py" "$config" --launcher pytorch "$@"

@@ -1,0 +1,81 @@
+"""Test a trained model: a table, per-case figures and, if asked, the predicted volumes.
+
+    python tools/test.py CONFIG CHECKPOINT
+    python tools/test.py CONFIG CHECKPOINT --save-predictions --out work_dirs/run/test
+
+Distances are in mm on the grid of the label files; the rules for absent organs stand beside the table. per_case.csv and
+results.json land in the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from medctx3d.engine.checkpoint import load_weights
+from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, prepare_launch
+from medctx3d.registry import register_all_modules
+from medctx3d.utils.config_check import check_config
+from medctx3d.utils.setup_env import setup_environment
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file that the model was trained with')
+    parser.add_argument('checkpoint', help='.pth file, such as work_dirs/<run>/iter_30000.pth')
+    parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
+    parser.add_argument('--out', help='where results.json and per_case.csv go (default: the work dir)')
+    parser.add_argument('--save-predictions', action='store_true', help='write each predicted volume as NIfTI into OUT')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='set by dist_test.sh')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the command line, load the weights, test."""
+    args = parse_args()
+    setup_environment()
+    register_all_modules()
+    config = load_config(args.config, args.cfg_options)
+    config.work_dir = default_work_dir(config, args.config, args.work_dir)
+    out = args.out or config.work_dir
+    set_output(config, out, args.save_predictions)
+    check_config(config)
+    prepare_launch(config, args.launcher)
+    drop_training(config)
+    runner = Runner.from_cfg(config)
+    load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, args.checkpoint)
+    runner.test()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    print(f'done: results.json and per_case.csv lie in {os.path.abspath(out)}')
+
+
+def set_output(config: Config, out: str, save_predictions: bool) -> None:
+    """Tell the metric where to write."""
+    if config.get('test_evaluator') is None or config.get('test_dataloader') is None:
+        raise ValueError('the config has no test_dataloader and test_evaluator: there is nothing to test on')
+    config.test_evaluator['out_dir'] = out
+    if save_predictions:
+        config.test_evaluator['save_predictions'] = True
+
+
+def drop_training(config: Config) -> None:
+    """A test needs neither training data nor hooks that move a teacher."""
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg'):
+        config[key] = None
+    config.val_evaluator = None
+    config.custom_hooks = []
+    config.load_from = None
+    config.resume = False
+
+
+if __name__ == '__main__':
+    main()

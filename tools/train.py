@@ -1,0 +1,97 @@
+"""Train a model.
+
+    python tools/train.py configs/medcontext/swinunetr_btcv.py
+    python tools/train.py CONFIG --seed 1 --work-dir work_dirs/seed1
+    python tools/train.py CONFIG --resume                      (goes on from the newest checkpoint of the work dir)
+    python tools/train.py CONFIG --cfg-options train_cfg.max_iters=2000 optim_wrapper.optimizer.lr=1e-3
+    bash tools/dist_train.sh CONFIG 8                          (eight GPUs of one node)
+
+Every file of every split is checked, and the volumes are prepared once, before the first iteration. Checkpoints, logs
+and the full config land in the work dir.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+import torch
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from medctx3d.apis.splits import check_config_splits
+from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, prepare_launch, use_amp
+from medctx3d.registry import register_all_modules
+from medctx3d.utils.config_check import check_config
+from medctx3d.utils.setup_env import setup_environment
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file, such as configs/medcontext/swinunetr_btcv.py')
+    parser.add_argument('--work-dir', help='where results go (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue a run: from the newest checkpoint of the work dir, or from the one named',
+    )
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='auto',
+        choices=('auto', 'float16', 'bfloat16'),
+        help='mixed precision; auto is float16 on a GPU and bfloat16 on the CPU',
+    )
+    parser.add_argument('--seed', type=int, help='seed of weights, crops, augmentation and masks (default: the config)')
+    parser.add_argument('--deterministic', action='store_true', help='deterministic GPU kernels, slower')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='set by dist_train.sh and slurm_train.sh')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the command line, check the config, train."""
+    args = parse_args()
+    setup_environment()
+    register_all_modules()
+    config = load_config(args.config, args.cfg_options)
+    config.work_dir = default_work_dir(config, args.config, args.work_dir)
+    set_randomness(config, args.seed, args.deterministic)
+    if args.resume is not None:
+        config.resume = True
+        config.load_from = None if args.resume == 'auto' else args.resume
+    if args.amp is not None:
+        gpu = torch.cuda.is_available()
+        use_amp(config, ('float16' if gpu else 'bfloat16') if args.amp == 'auto' else args.amp)
+    check_config(config)
+    check_config_splits(config)
+    prepare_launch(config, args.launcher)
+    runner = Runner.from_cfg(config)
+    runner.train()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    print(f'done: checkpoints and logs lie in {os.path.abspath(config.work_dir)}')
+
+
+def set_randomness(config, seed: int | None, deterministic: bool) -> None:
+    """One seed for weights, masks (other on every rank), and the draws of the training set."""
+    randomness = dict(config.get('randomness') or {})
+    randomness.setdefault('seed', 0)
+    randomness.setdefault('diff_rank_seed', True)
+    if seed is not None:
+        randomness['seed'] = seed
+    if deterministic:
+        randomness['deterministic'] = True
+    config.randomness = randomness
+    config.train_dataloader.dataset.setdefault('seed', randomness['seed'])
+    if seed is not None:
+        config.train_dataloader.dataset.seed = seed
+
+
+if __name__ == '__main__':
+    main()
