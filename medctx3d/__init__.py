@@ -44,7 +44,7 @@ def _check_python(found: str) -> None:
 
 
 def _check_package(distributions: tuple[str, ...], allowed: str) -> None:
-    """Refuse a package that is missing or outside ``allowed``; builds of a version, such as ``2.13.0+cpu``, count as it.
+    """Refuse a package that is missing or outside ``allowed``; a build such as ``2.13.0+cpu`` counts as its release.
 
     Raises:
         UnsupportedVersionError: Names the package, what was found, what is allowed and the command that mends it.
@@ -57,7 +57,9 @@ def _check_package(distributions: tuple[str, ...], allowed: str) -> None:
         except metadata.PackageNotFoundError:
             continue
         if not SpecifierSet(allowed).contains(Version(found).base_version):
-            raise UnsupportedVersionError(f'medctx3d needs {name} {allowed}, found {name} {found}. Mend it with: {mend}')
+            raise UnsupportedVersionError(
+                f'medctx3d needs {name} {allowed}, found {name} {found}. Mend it with: {mend}'
+            )
         return
     raise UnsupportedVersionError(f'medctx3d needs {preferred} {allowed}, found none. Install it with: {mend}')
 

@@ -15,6 +15,7 @@ environment (several machines; start the same command on each):
   NODE_RANK    number of this machine, from 0 (0)
   MASTER_ADDR  address of machine 0 (127.0.0.1)
   PORT         a free port on machine 0 (29501)
+  PYTHON       the interpreter (the active environment's, else .venv/bin/python)
 
 example: tools/dist_test.sh configs/medcontext/swinunetr_btcv.py work_dirs/swinunetr_btcv/iter_30000.pth 8
 TEXT
@@ -35,9 +36,13 @@ gpus=$3
 shift 3
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+python=${PYTHON:-python}
+if [[ -z "${PYTHON:-}${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" && -x "$root/.venv/bin/python" ]]; then
+    python="$root/.venv/bin/python" # what make setup made, when no environment is active
+fi
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "$python" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

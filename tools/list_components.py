@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +20,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('kind', nargs='?', help=f'one registry: {", ".join(name.lower() for name in REGISTRIES)}')
     parser.add_argument(
-        '--import', dest='modules', nargs='+', default=[], metavar='MODULE', help='import these first, such as a plugin'
+        '--import',
+        dest='modules',
+        nargs='+',
+        default=[],
+        metavar='MODULE',
+        help='import these first (a plugin)',
     )
     return parser.parse_args(argv)
 
@@ -64,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     setup_environment()
     for module in args.modules:
-        __import__(module)
+        importlib.import_module(module)
     try:
         tables = collect(args.kind)
     except KeyError as error:

@@ -16,6 +16,7 @@ environment:
   CPUS_PER_TASK  cores of each task (5)
   SRUN_ARGS      more arguments of srun, such as "--time=24:00:00 --mem=0"
   PORT           port of rank 0 (29500)
+  PYTHON         the interpreter (the active environment's, else .venv/bin/python)
 
 example: GPUS=16 tools/slurm_train.sh gpu swin configs/medcontext/swinunetr_btcv.py --amp
 TEXT
@@ -44,6 +45,10 @@ fi
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export MASTER_PORT="${PORT:-29500}"
+python=${PYTHON:-python}
+if [[ -z "${PYTHON:-}${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" && -x "$root/.venv/bin/python" ]]; then
+    python="$root/.venv/bin/python" # what make setup made, when no environment is active
+fi
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 # SRUN_ARGS is split into words on purpose.
@@ -58,4 +63,4 @@ exec srun \
     --cpus-per-task="${CPUS_PER_TASK:-5}" \
     --kill-on-bad-exit=1 \
     ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$root/tools/train.py" "$config" --launcher slurm "$@"
+    "$python" -u "$root/tools/train.py" "$config" --launcher slurm "$@"

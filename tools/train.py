@@ -20,7 +20,7 @@ from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from medctx3d.apis.splits import check_config_splits
-from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, prepare_launch, use_amp
+from medctx3d.engine.launch import LAUNCHERS, close_schedules, default_work_dir, load_config, prepare_launch, use_amp
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
@@ -62,6 +62,7 @@ def main() -> None:
     config = load_config(args.config, args.cfg_options)
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     set_randomness(config, args.seed, args.deterministic)
+    close_schedules(config)
     if args.resume is not None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume

@@ -89,7 +89,8 @@ def check_same_grid(image: VolumeHeader, other: VolumeHeader, role: str) -> None
     if image.shape[:3] != other.shape[:3]:
         raise VolumeError(
             f'{other.path}: the {role} must have the shape of its image {image.path}, {image.shape[:3]} voxels; '
-            f'it has {other.shape[:3]}. Resample it onto the image (nearest neighbour for labels) or correct the pairing.'
+            f'it has {other.shape[:3]}. Resample it onto the image (nearest neighbour for labels) '
+            f'or correct the pairing.'
         )
     corners = np.array([(*corner, 1) for corner in itertools.product(*((-0.5, n - 0.5) for n in image.shape[:3]))])
     distance = float(np.linalg.norm(corners @ (image.affine - other.affine).T, axis=1).max())
@@ -151,7 +152,7 @@ def class_ids(voxels: np.ndarray, path: str, metainfo: Mapping[str, Any]) -> np.
         voxels = whole
     ids = voxels
     for stored, wanted in (metainfo.get('label_map') or {}).items():
-        ids = np.where(voxels == stored, np.asarray(wanted, dtype=voxels.dtype), ids)
+        ids = np.where(voxels == int(stored), np.int16(wanted), ids)  # int16 holds ids that the stored type may not
     if ids.min() < 0 or ids.max() >= len(classes):
         wrong = ids[(ids < 0) | (ids >= len(classes))]
         raise VolumeError(
@@ -186,7 +187,7 @@ def check_splits(splits: Mapping[str, Sequence[Record]]) -> None:
                     shared.setdefault((first, split, key[0]), []).append(names)
     for (first, second, what), cases in shared.items():
         raise ValueError(
-            f'splits {first!r} and {second!r} must not share a {what}, {len(cases)} are in both: {_few(cases)}. '
+            f'splits {first!r} and {second!r} must not share a {what}, {len(cases)} are in both: {few(cases)}. '
             f'Remove them from one, or make the list again with tools/dataset/make_datalist.py.'
         )
 
@@ -208,16 +209,21 @@ def check_cases(records: Sequence[Record], split: str, source: str) -> None:
             if kind != 'subject' and (kind, value) in seen:
                 raise ValueError(
                     f'{source}: split {split!r} must list a case once, {kind} {value} is in it twice '
-                    f'({seen[kind, value]} and {image_paths(record)[0]}). Remove one, or, for different cases whose files '
-                    f'have the same name, give each record its own "case".'
+                    f'({seen[kind, value]} and {image_paths(record)[0]}). Remove one, or, for different cases whose '
+                    f'files have the same name, give each record its own "case".'
                 )
             seen[kind, value] = image_paths(record)[0]
     bare = [str(record['case']) for record in records if not record.get('label')]
     if bare and not split.startswith(('test', 'predict')):
         raise ValueError(
-            f'{source}: every case of split {split!r} needs a label, {len(bare)} have none: {_few(bare)}. '
+            f'{source}: every case of split {split!r} needs a label, {len(bare)} have none: {few(bare)}. '
             f'Add "label", or move them to "test".'
         )
+
+
+def few(names: Sequence[str]) -> str:
+    """The first five names, and how many more there are."""
+    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 
 def _identities(record: Record) -> list[tuple[str, str]]:
@@ -230,7 +236,3 @@ def _counted(values: np.ndarray) -> str:
     found, counts = np.unique(values, return_counts=True)
     shown = ', '.join(f'{value:g} ({count} voxels)' for value, count in zip(found[:8], counts[:8], strict=True))
     return shown + (f', and {len(found) - 8} more values' if len(found) > 8 else '')
-
-
-def _few(names: Sequence[str]) -> str:
-    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')

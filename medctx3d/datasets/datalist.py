@@ -1,4 +1,4 @@
-"""Lists of cases: MSD/Decathlon JSON, nnU-Net v2 raw folders and parallel folders, read; Decathlon JSON, written."""
+"""Lists of cases in MSD/Decathlon JSON, read and written."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import difflib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medctx3d.datasets.checks import Record, check_cases, check_splits, image_paths
-from medctx3d.datasets.volume_file import SUFFIXES, strip_suffix
+from medctx3d.datasets.volume_file import strip_suffix
+from medctx3d.utils.atomic import atomic_path
 
 
 def decathlon_records(ann_file: str | Path, data_root: str | Path = '', split: str = 'training') -> list[Record]:
@@ -33,7 +33,7 @@ def decathlon_records(ann_file: str | Path, data_root: str | Path = '', split: s
             case of this split is also in another.
     """
     ann_file = _find_list(ann_file, data_root)
-    content = _read_json(ann_file)
+    content = read_json(ann_file)
     base = Path(data_root) if data_root else ann_file.parent
     splits = {key: value for key, value in content.items() if isinstance(value, list) and _is_split(value)}
     if split not in splits:
@@ -58,55 +58,12 @@ def decathlon_metainfo(ann_file: str | Path, data_root: str | Path = '') -> dict
         ValueError: ``labels`` is not a mapping from ids 0, 1, 2, ... to names.
     """
     ann_file = _find_list(ann_file, data_root)
-    content = _read_json(ann_file)
+    content = read_json(ann_file)
     found = {}
     for key, name in (('labels', 'classes'), ('modality', 'channels')):
         if isinstance(content.get(key), Mapping):
-            found[name] = _names_by_id(content[key], f'{ann_file}: {key}')
+            found[name] = names_by_id(content[key], f'{ann_file}: {key}')
     return found
-
-
-def paired_records(
-    images: str | Path, labels: str | Path | None = None, *, channels: int = 1, source: str = ''
-) -> list[Record]:
-    """Cases of two parallel folders: an image and its label have the same name, suffix apart.
-
-    Args:
-        images: Folder of images. With ``channels`` above one, a case is ``CASE_0000``, ``CASE_0001``, ...
-        labels: Folder of labels, ``CASE``; None for images without truth.
-        channels: Files per case; 1 also for volumes that hold all channels.
-        source: Who asks, for messages; the image folder if empty.
-
-    Returns:
-        Records sorted by case; labels without an image are left alone.
-
-    Raises:
-        FileNotFoundError: A folder does not exist, or an image has no label; the message has up to five of them.
-        ValueError: No image was found, or a case lacks channel files.
-    """
-    source = source or str(images)
-    by_case: dict[str, list[str]] = {}
-    for name, path in _volumes(images).items():
-        by_case.setdefault(re.sub(r'_\d{4}$', '', name) if channels > 1 else name, []).append(path)
-    if not by_case:
-        raise ValueError(f'{images}: needs at least one image ({", ".join(SUFFIXES)}), it has none. Correct the path.')
-    uneven = [f'{case} ({len(files)})' for case, files in by_case.items() if len(files) != channels]
-    if uneven:
-        raise ValueError(
-            f'{source}: every case needs {channels} files, CASE_0000 to CASE_{channels - 1:04d}; '
-            f'{_few(uneven)} differ. Add the missing files, or correct the number of channels.'
-        )
-    truth = _volumes(labels) if labels is not None else {}
-    bare = [case for case in by_case if case not in truth] if labels is not None else []
-    if bare:
-        raise FileNotFoundError(
-            f'{labels}: every image in {images} needs a label of the same name, {len(bare)} of {len(by_case)} have '
-            f'none: {_few(bare)}. Add them, or move these images elsewhere.'
-        )
-    return [
-        dict(case=case, image=files[0] if channels == 1 else files, label=truth.get(case))
-        for case, files in by_case.items()
-    ]
 
 
 def write_datalist(
@@ -142,16 +99,44 @@ def write_datalist(
     for split, records in splits.items():
         content[f'num{split.capitalize()}'] = len(records)
         content[split] = [_relative(record, path.parent) for record in records]
-    handle, draft = tempfile.mkstemp(prefix=f'.{path.name}.', dir=path.parent or '.')
+    with atomic_path(path) as draft:
+        draft.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ValueError: Not JSON, or not an object; the message names file and place.
+    """
     try:
-        with os.fdopen(handle, 'w', encoding='utf-8') as stream:
-            json.dump(content, stream, indent=1)
-            stream.write('\n')
-        os.chmod(draft, 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:  # also what is not UTF-8
+        raise ValueError(f'{path}: must be valid JSON: {error}. Correct it there, or make the list again.') from None
+    if not isinstance(content, dict):
+        raise ValueError(
+            f'{path}: must be a JSON object with split names as keys, it is a {type(content).__name__}. '
+            f'Put the list under "training".'
+        )
+    return content
+
+
+def names_by_id(names: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Names in the order of their ids, from ``{"0": name, "1": name}``.
+
+    Raises:
+        ValueError: Keys are not the ids 0, 1, 2, ...; ``where`` begins the message.
+    """
+    try:
+        by_id = {int(key): str(value) for key, value in names.items()}
+    except ValueError:
+        raise ValueError(f'{where}: must map ids to names, {{"0": ..., "1": ...}}, it is {dict(names)}.') from None
+    if sorted(by_id) != list(range(len(by_id))):
+        raise ValueError(
+            f'{where}: ids must be 0, 1, 2, ... without a gap, they are {sorted(by_id)}. '
+            f'Number them so, with metainfo=dict(label_map=...) for the stored values.'
+        )
+    return tuple(by_id[i] for i in range(len(by_id)))
 
 
 def _relative(record: Record, folder: Path) -> dict[str, Any]:
@@ -168,26 +153,17 @@ def _relative(record: Record, folder: Path) -> dict[str, Any]:
 
 
 def _find_list(ann_file: str | Path, data_root: str | Path) -> Path:
-    for path in (Path(ann_file), Path(data_root) / ann_file):
+    if not str(ann_file):
+        raise ValueError('ann_file must name a Decathlon JSON, it is empty. Make one: tools/dataset/make_datalist.py.')
+    tried = [Path(ann_file), Path(data_root) / ann_file]
+    for path in tried:
         if path.is_file():
             return path
+    places = ' and '.join(dict.fromkeys(os.path.abspath(path) for path in tried))
     raise FileNotFoundError(
-        f'{ann_file}: no such data list, looked for {os.path.abspath(path)}. '
+        f'{ann_file}: no such data list, looked for {places}. '
         f'Correct ann_file or data_root, or make the list with tools/dataset/make_datalist.py.'
     )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:  # also what is not UTF-8
-        raise ValueError(f'{path}: must be valid JSON: {error}. Correct it there, or make the list again.') from None
-    if not isinstance(content, dict):
-        raise ValueError(
-            f'{path}: must be a JSON object with split names as keys, it is a {type(content).__name__}. '
-            f'Put the list under "training".'
-        )
-    return content
 
 
 def _is_split(entries: list) -> bool:
@@ -209,7 +185,9 @@ def _record(entry: str | dict, base: Path, where: str) -> Record:
         close = difflib.get_close_matches('image', list(entry), n=1, cutoff=0.5)
         hint = f' Rename {close[0]!r} to "image".' if close else ' Add it.'
         raise ValueError(f'{where}: an entry needs the key "image", it has {sorted(entry)}.{hint}')
-    wrong = [key for key in entry if key not in ('image', 'label') and difflib.get_close_matches(key, ['label'], cutoff=0.7)]
+    wrong = [
+        key for key in entry if key not in ('image', 'label') and difflib.get_close_matches(key, ['label'], cutoff=0.7)
+    ]
     if 'label' not in entry and wrong:
         raise ValueError(f'{where}: {wrong[0]!r} is no key of an entry. Rename it to "label".')
     image = entry['image']
@@ -228,35 +206,13 @@ def _record(entry: str | dict, base: Path, where: str) -> Record:
 
 def _require_files(records: Iterable[Record], why: str) -> None:
     missing = [
-        path for record in records for path in [*image_paths(record), record['label']] if path and not os.path.isfile(path)
+        path
+        for record in records
+        for path in [*image_paths(record), record['label']]
+        if path and not os.path.isfile(path)
     ]
     if missing:
         raise FileNotFoundError(
             f'{os.path.abspath(missing[0])}: no such file ({why}; {len(missing)} missing in all). '
             f'Correct data_root or the list, or fetch the files.'
         )
-
-
-def _volumes(folder: str | Path) -> dict[str, str]:
-    """Volume files of a folder, name without suffix to path, sorted; macOS's ``._`` shadows left out."""
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f'{folder}: no such folder. Full path: {os.path.abspath(folder)}. Correct the path.')
-    found = (path for path in sorted(Path(folder).iterdir()) if path.name.endswith(SUFFIXES) and path.name[:1] != '.')
-    return {strip_suffix(path): str(path) for path in found if path.suffix != '.img'}
-
-
-def _names_by_id(names: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    try:
-        by_id = {int(key): str(value) for key, value in names.items()}
-    except ValueError:
-        raise ValueError(f'{where}: must map ids to names, {{"0": ..., "1": ...}}, it is {dict(names)}.') from None
-    if sorted(by_id) != list(range(len(by_id))):
-        raise ValueError(
-            f'{where}: ids must be 0, 1, 2, ... without a gap, they are {sorted(by_id)}. '
-            f'Number them so, with metainfo=dict(label_map=...) for the stored values.'
-        )
-    return tuple(by_id[i] for i in range(len(by_id)))
-
-
-def _few(names: Sequence[str]) -> str:
-    return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')

@@ -48,7 +48,7 @@ def _case_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dty
     images = image_paths(record)
     header = read_header(images[0])
     channels = len(images) if len(images) > 1 or len(header.shape) < 4 else header.shape[3]
-    voxels = math.prod(header.shape[:3])
+    voxels: float = math.prod(header.shape[:3])
     spacing = _target_spacing(load_pipeline)
     if spacing is not None:
         voxels *= math.prod(header.spacing[:3]) / math.prod(spacing)

@@ -140,12 +140,11 @@ def open_prepared(folder: Path) -> dict[str, Any]:
 
 
 def _integer_label(label: np.ndarray, case: str) -> np.ndarray:
-    if label.dtype.kind not in 'iu':
-        if not np.array_equal(label, np.rint(label)):
-            raise PreparationError(
-                f'case {case!r}: load_pipeline interpolated the label (it holds fractions): give the spatial '
-                "transform mode=('bilinear', 'nearest') for keys=('image', 'label')"
-            )
+    if label.dtype.kind not in 'iu' and not np.array_equal(label, np.rint(label)):
+        raise PreparationError(
+            f'case {case!r}: load_pipeline interpolated the label (it holds fractions): give the spatial '
+            "transform mode=('bilinear', 'nearest') for keys=('image', 'label')"
+        )
     lowest, highest = (int(label.min()), int(label.max())) if label.size else (0, 0)
     return label.astype(np.uint8 if lowest >= 0 and highest <= 255 else np.int16, copy=False)
 
@@ -153,10 +152,11 @@ def _integer_label(label: np.ndarray, case: str) -> np.ndarray:
 def _checked_image(image: np.ndarray, image_dtype: str, case: str) -> np.ndarray:
     lowest, highest = float(image.min()), float(image.max())
     limit = np.finfo(image_dtype) if image_dtype.startswith('float') else np.iinfo(image_dtype)
-    if not (lowest >= limit.min and highest <= limit.max):
+    if not (lowest >= float(limit.min) and highest <= float(limit.max)):  # so written, NaN fails too
         raise PreparationError(
             f'case {case!r}: image values from {lowest:g} to {highest:g} do not fit image_dtype={image_dtype!r} '
-            f"({limit.min:g} to {limit.max:g}): normalise in load_pipeline or set store=dict(..., image_dtype='float32')"
+            f'({limit.min:g} to {limit.max:g}): normalise in load_pipeline, or set store=dict(..., '
+            "image_dtype='float32')"
         )
     stored = image.astype(image_dtype)
     if image_dtype == 'int16' and not np.array_equal(stored, image):

@@ -17,16 +17,17 @@ class SeededSampler(Sampler[int]):
     """One endless stream of shuffled epochs, dealt to the ranks in turn.
 
     The stream's position ``p`` lies in epoch ``e = p // n``, ``n`` being the dataset's length, and gives the draw
-    ``e * n + index``. Rank ``r`` of ``w`` takes the positions with ``p % w == r``: nothing is repeated or left out, and
-    ``w`` processes with batch ``B`` see together what one process with batch ``w * B`` sees. The dataset makes the
-    epoch part of each draw's seed, so crops differ from epoch to epoch whoever loads them.
+    ``e * n + index``. Rank ``r`` of ``w`` takes the positions with ``p % w == r``: nothing is repeated or left out,
+    and ``w`` processes with batch ``B`` see together what one process with batch ``w * B`` sees. The dataset makes
+    the epoch part of each draw's seed, so crops differ from epoch to epoch whoever loads them.
 
     Args:
         dataset: Its length is what counts.
-        seed: Of the order. None agrees on a random one between the ranks; mmengine's Runner passes its own.
+        seed: Of the order; mmengine's Runner passes its own. None, which the Runner passes with ``diff_rank_seed``,
+            takes the dataset's ``seed``, the same on every rank; without one the ranks agree on a random number.
         shuffle: False takes every epoch in the dataset's order.
-        infinite: True never ends, for loops that count iterations. False ends after ``ceil(n / w)`` draws, equally many
-            on every rank, and ``set_epoch`` goes on in the stream where the epoch before ended.
+        infinite: True never ends, for loops that count iterations. False ends after ``ceil(n / w)`` draws, equally
+            many on every rank, and ``set_epoch`` goes on in the stream where the epoch before ended.
         start: Draws of the whole stream (all ranks together) to skip, a multiple of the number of ranks.
 
     Raises:
@@ -46,7 +47,11 @@ class SeededSampler(Sampler[int]):
         if self.size == 0:
             raise ValueError('SeededSampler got an empty dataset: it has nothing to draw')
         if start < 0 or start % self.world_size:
-            raise ValueError(f'start must be a multiple of the {self.world_size} rank(s) and not negative, got {start}')
+            raise ValueError(
+                f'start must be a multiple of the {self.world_size} rank(s) and not negative, got {start}'
+            )
+        if seed is None:
+            seed = getattr(dataset, 'seed', None)
         self.seed = int(sync_random_seed()) if seed is None else seed
         self.shuffle = shuffle
         self.infinite = infinite

@@ -12,6 +12,7 @@ from monai.transforms import Compose, Randomizable
 from medctx3d.datasets.checks import check_headers
 from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
+from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.transforms import ForegroundCrop
 from medctx3d.registry import DATASETS, TASK_UTILS
@@ -34,7 +35,8 @@ class VolumeDataset(BaseDataset):
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
             draw, which suits a handful of tiny volumes.
         crops_per_volume: Draws per volume and epoch.
-        metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``; goes before the class's own.
+        metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``; goes before the class's
+            own.
         seed: Of all draws.
         test_mode: Kept for mmengine; draws are treated alike.
         lazy_init: Leave reading the list, the checks and the preparation to ``full_init``.
@@ -45,6 +47,7 @@ class VolumeDataset(BaseDataset):
     """
 
     METAINFO = dict(channels=('image',))
+    _fully_initialized: bool
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class VolumeDataset(BaseDataset):
         self._load = build_pipeline(self.load_pipeline, self._metainfo)
         _refuse_randomness(self._load)
         self.pipeline = build_pipeline(pipeline, self._metainfo)
-        self.store = TASK_UTILS.build(store) if store is not None else None
+        self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
         if not lazy_init:
             self.full_init()
 
@@ -95,7 +98,7 @@ class VolumeDataset(BaseDataset):
             check_headers(record, self._metainfo)
         if self.store is not None:
             self.store.prepare(self.data_list, self.load_pipeline, self._metainfo, progress=get_rank() == 0)
-            self._note_padding()
+            self._note_padding(self.store)
         self._fully_initialized = True
 
     def load_data_list(self) -> list[dict]:
@@ -140,12 +143,12 @@ class VolumeDataset(BaseDataset):
             return self.store.open(record)
         return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
-    def _note_padding(self) -> None:
+    def _note_padding(self, store: PreparedStore) -> None:
         """Say here, before workers start, what every one of them would otherwise say for itself."""
         for transform in self.pipeline.transforms:
             if isinstance(transform, ForegroundCrop):
                 for record in self.data_list:
-                    transform.note_padding(self.store.shape(record), record['case'])
+                    transform.note_padding(store.shape(record), record['case'])
 
 
 def _refuse_randomness(load_pipeline: Compose) -> None:

@@ -1,19 +1,21 @@
 """Volume files: headers and voxels of NIfTI, with errors that say what to do.
 
-The affine is the one nibabel picks: sform where ``sform_code > 0``, else qform where ``qform_code > 0``, else the voxel
-sizes with the first axis pointing left. World coordinates are RAS+ in mm.
+The affine is the one nibabel picks: sform where ``sform_code > 0``, else qform where ``qform_code > 0``, else the
+voxel sizes with the first axis pointing left. World coordinates are RAS+ in mm.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import re
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
@@ -91,7 +93,7 @@ def read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     header = _parse(str(path))
     with _named_errors(path):
         slope, intercept = header.get_slope_inter()
-        with _open(_voxel_file(path, header)) as stream:
+        with _open(re.sub(r'\.hdr$', '.img', str(path))) as stream:
             voxels = array_from_file(
                 header.get_data_shape(), header.get_data_dtype(), stream, header.get_data_offset(), mmap='c'
             )
@@ -118,7 +120,7 @@ def strip_suffix(path: str | Path) -> str:
 def _parse(path: str) -> Nifti1Header:
     """Checked NIfTI header of a file."""
     _require_volume_file(path)
-    source = path[:-4] + '.hdr' if path.endswith('.img') else path
+    source = re.sub(r'\.img$', '.hdr', path)
     with _named_errors(source), _open(source) as stream:
         block = stream.read(540)
     size = next((n for order in ('little', 'big') if (n := int.from_bytes(block[:4], order)) in (348, 540)), 0)
@@ -136,7 +138,7 @@ def _parse(path: str) -> Nifti1Header:
         sizes = [float(value) for value in stated['pixdim'][1:4]]
         if not all(np.isfinite(value) and value > 0 for value in sizes):
             raise VolumeError(
-                f'{path}: voxel sizes (pixdim[1:4], mm) must be positive, the header has {_numbers(sizes)}. '
+                f'{path}: voxel sizes (pixdim[1:4], mm) must be positive, the header has {sizes}. '
                 f'Convert the images again from DICOM, or set the true sizes with '
                 f'nibabel: header.set_zooms(...).'
             )
@@ -162,7 +164,7 @@ def _require_volume_file(path: str) -> None:
             raise VolumeError(f'{half}: must hold a NIfTI volume, the file is empty. Fetch or copy it again.')
 
 
-def _open(path: str) -> IO[bytes]:
+def _open(path: str) -> io.BufferedIOBase:
     """Open for reading, decompressing where the name says so.
 
     Raises:
@@ -232,9 +234,8 @@ def _affine(path: str | Path, header: Nifti1Header) -> np.ndarray:
     columns = affine[:3, :3]
     lengths = np.linalg.norm(columns, axis=0)
     if not np.isfinite(affine).all() or lengths.min() <= 0 or abs(np.linalg.det(columns / lengths)) < 1e-3:
-        rows = '; '.join(_numbers(row) for row in affine[:3])
         raise VolumeError(
-            f'{path}: the affine must be finite and invertible (spacing above 0), it is [{rows}]. '
+            f'{path}: the affine must be finite and invertible (spacing above 0), it is {affine[:3].tolist()}. '
             f'Convert the image again, or set a true one: nibabel.Nifti1Image(voxels, affine).'
         )
     if int(header['sform_code']) <= 0 and int(header['qform_code']) <= 0 and not _UNORIENTED:
@@ -245,11 +246,3 @@ def _affine(path: str | Path, header: Nifti1Header) -> np.ndarray:
             stacklevel=3,
         )
     return affine
-
-
-def _voxel_file(path: str | Path, header: Nifti1Header) -> str:
-    return str(path)[:-4] + '.img' if str(path).endswith('.hdr') else str(path)
-
-
-def _numbers(values: object) -> str:
-    return ', '.join(f'{value:g}' for value in np.asarray(values, dtype=float))

@@ -18,9 +18,9 @@ def seed_worker(worker_id: int) -> None:
     ``VolumeDataset`` seeds each draw by itself; seeding here is for whatever else a user's code draws from.
 
     Args:
-        worker_id: From 0; torch has already made the seed of each worker a different one.
+        worker_id: From 0; not needed, as torch has already given each worker a seed of its own.
     """
     torch.set_num_threads(1)
-    seed = (torch.initial_seed() + worker_id) % 2**32
+    seed = torch.initial_seed() % 2**32
     random.seed(seed)
     np.random.seed(seed)

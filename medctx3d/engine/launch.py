@@ -66,6 +66,20 @@ def prepare_launch(config: Config, launcher: str) -> None:
     config.model_wrapper_cfg = wrapper
 
 
+def close_schedules(config: Config) -> None:
+    """Let parameter schedulers without ``end`` run to the end of training, so that its length is typed once.
+
+    Args:
+        config: Changed in place.
+    """
+    schedulers = config.get('param_scheduler') or []
+    loop = config.get('train_cfg') or {}
+    for scheduler in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
+        length = loop.get('max_epochs') if scheduler.get('by_epoch', True) else loop.get('max_iters')
+        if 'end' not in scheduler and length is not None:
+            scheduler['end'] = length
+
+
 def use_amp(config: Config, dtype: str) -> None:
     """Switch the optim wrapper of a config to mixed precision.
 

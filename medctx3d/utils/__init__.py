@@ -1,0 +1,1 @@
+"""Helpers below every other package: environment, config checks, geometry."""

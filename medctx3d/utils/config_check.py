@@ -111,7 +111,7 @@ def _runner_keys() -> set[str]:
 def _top_level(cfg: Config, known: set[str]) -> Iterator[tuple[str, str]]:
     """Free variables are allowed at the top; a near miss of a known key is not, because it would do nothing."""
     for key in cfg:
-        close = difflib.get_close_matches(key, known - set(cfg), n=1, cutoff=0.8)
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
         if key not in known and close:
             yield key, f'no such key, so it would be ignored. Did you mean {close[0]!r}?'
 
@@ -127,13 +127,14 @@ def _walk(value: Any, path: Path) -> Iterator[tuple[str, str]]:
     for problem in _judge(value, path):
         yield _place(path), problem
     for key, item in value.items():
-        if key not in _OPAQUE and not _builds_layers(key):
+        if key not in _OPAQUE and not _describes_layers(key, item):
             yield from _walk(item, (*path, key))
 
 
-def _builds_layers(key: Any) -> bool:
-    """norm_cfg, act_cfg and their like: what mmcv's layer builders complete with arguments of their own."""
-    return isinstance(key, str) and key.endswith('_cfg') and key not in _KINDS
+def _describes_layers(key: Any, value: Any) -> bool:
+    """norm_cfg, act_cfg and their like: mmcv's layer builders look them up and complete them in their own way."""
+    layers = isinstance(key, str) and key.endswith('_cfg') and key not in _KINDS
+    return layers and isinstance(value, dict) and 'type' in value
 
 
 def _judge(value: dict, path: Path) -> Iterator[str]:
@@ -183,7 +184,7 @@ def _default_type(value: dict, path: Path) -> str | None:
         return 'OptimWrapper' if 'optimizer' in value else None
     if path == ('train_cfg',):
         return 'EpochBasedTrainLoop' if value.get('by_epoch') else 'IterBasedTrainLoop'
-    return {('val_cfg',): 'ValLoop', ('test_cfg',): 'TestLoop', ('log_processor',): 'LogProcessor'}.get(path)  # type: ignore[call-overload]
+    return {'val_cfg': 'ValLoop', 'test_cfg': 'TestLoop', 'log_processor': 'LogProcessor'}.get(_place(path))
 
 
 def _place(path: Path) -> str:

@@ -39,9 +39,7 @@ def to_source_grid(
     labels = np.asarray(labels)
     shape = tuple(int(size) for size in source_shape)
     if labels.ndim != 3 or len(shape) != 3:
-        raise ValueError(
-            f'to_source_grid takes labels (X, Y, Z) and three sizes, got labels {labels.shape} and source_shape {shape}'
-        )
+        raise ValueError(f'labels must be (X, Y, Z) and source_shape three sizes, got {labels.shape} and {shape}')
     index_map = np.linalg.inv(_checked(affine, 'affine')) @ _checked(source_affine, 'source_affine')
     axes = _parallel_axes(index_map[:3, :3], shape)
     if axes is None:
@@ -73,9 +71,7 @@ def _parallel_axes(linear: np.ndarray, shape: tuple[int, ...]) -> tuple[int, ...
     return tuple(int(axis) for axis in axes) if (drift < _MAX_DRIFT).all() else None
 
 
-def _look_up(
-    labels: np.ndarray, index_map: np.ndarray, axes: tuple[int, ...], shape: tuple[int, ...]
-) -> np.ndarray:
+def _look_up(labels: np.ndarray, index_map: np.ndarray, axes: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
     """Nearest voxels where every working index depends on one wanted index only."""
     wanted: list[slice] = [slice(0)] * 3
     found: list[np.ndarray] = []

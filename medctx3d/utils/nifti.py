@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,7 @@ _GRID_FIELDS = (
     *('pixdim', 'xyzt_units', 'qform_code', 'sform_code', 'quatern_b', 'quatern_c', 'quatern_d'),
     *('qoffset_x', 'qoffset_y', 'qoffset_z', 'srow_x', 'srow_y', 'srow_z'),
 )
+
 
 def read_labels(path: str | os.PathLike[str], label_map: Mapping[int, int] | None = None) -> np.ndarray:
     """Class ids of a label file, in the file's own orientation.
@@ -29,7 +31,8 @@ def read_labels(path: str | os.PathLike[str], label_map: Mapping[int, int] | Non
     Raises:
         ValueError: The file is not three-dimensional, or holds values that are no whole numbers.
     """
-    values = np.asanyarray(nib.load(path).dataobj)
+    file: Any = nib.load(path)
+    values = np.asanyarray(file.dataobj)
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
     if values.ndim != 3:
@@ -56,7 +59,7 @@ def write_labels(path: str | os.PathLike[str], labels: np.ndarray, *, like: str 
     Raises:
         ValueError: The shapes differ, or an id is out of range.
     """
-    header = nib.load(like).header
+    header: Any = nib.load(like).header
     shape = tuple(int(size) for size in header['dim'][1:4])
     if labels.shape != shape:
         raise ValueError(

@@ -40,7 +40,8 @@ def setup_environment() -> None:
         _log_once(logging.WARNING, problem)
     if 'OMP_WAIT_POLICY' not in os.environ:  # read when the OpenMP runtime loads: too late to set it here
         _log_once(
-            logging.DEBUG, 'OMP_WAIT_POLICY is unset: on a shared machine start with OMP_WAIT_POLICY=PASSIVE python ...'
+            logging.DEBUG,
+            'OMP_WAIT_POLICY is unset; on a shared machine start with OMP_WAIT_POLICY=PASSIVE',
         )
     if installed(TWINS['cv2']):
         import cv2

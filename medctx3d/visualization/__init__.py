@@ -1,0 +1,6 @@
+"""Pictures of volumes with their labels."""
+
+from medctx3d.visualization.overlay import draw_overlay
+from medctx3d.visualization.volume_visualizer import VolumeVisualizer
+
+__all__ = ['VolumeVisualizer', 'draw_overlay']

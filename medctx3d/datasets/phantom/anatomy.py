@@ -49,6 +49,8 @@ class Tissue(IntEnum):
     SINUS_FAT = 39
     COLON_CONTENT = 40
     TABLE = 41
+    GUARD = 42  # fat that keeps organs off the aorta; becomes CAVITY in the end
+    ILIAC = 43
     MEDULLA_R = 50
     MEDULLA_L = 51
     STOMACH_CONTENT = 52
@@ -70,23 +72,6 @@ LABEL_OF = {
     Tissue.ESOPHAGUS_LUMEN: 5,
 }
 """Label id of tissues that are part of a labelled organ; ids 1 to 13 are their own label, all others are 0."""
-
-CLASSES = (
-    'background',
-    'spleen',
-    'right_kidney',
-    'left_kidney',
-    'gallbladder',
-    'esophagus',
-    'liver',
-    'stomach',
-    'aorta',
-    'inferior_vena_cava',
-    'portal_and_splenic_vein',
-    'pancreas',
-    'right_adrenal_gland',
-    'left_adrenal_gland',
-)
 
 Vector = tuple[float, float, float]
 
@@ -149,9 +134,9 @@ ORGANS: dict[int, Organ] = {
         *(1355, 0.24, 0.82, (780, 2350), (62, 51, 59), (0, -7, 17), (6, -3, -1), (7, 7, 6)),
         blobs=(
             ((94, 39, 16), (1110, 2800, 2640, -390, -450, 340)),
-            ((73, 26, 69), (2490, 3200, 2290, -440, -490, 1020)),
+            ((73, 26, 69), (2490, 3200, 2000, -440, -490, 900)),
             ((59, 87, 66), (3560, 1510, 2570, -1070, -260, -490)),
-            ((2, 71, 74), (2870, 2090, 1310, -930, -390, -160)),
+            ((-2, 72, 76), (3700, 2500, 1600, -1150, -480, -200)),
         ),
     ),
     7: Organ(
@@ -218,8 +203,8 @@ TISSUE_HU: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.FAT: (-106, -104, 5, 7),
     Tissue.CAVITY: (-103, -99, 6, 9),
     Tissue.MUSCLE: (48, 58, 6, 9),
-    Tissue.SPONGY_BONE: (155, 175, 30, 34),
-    Tissue.CORTICAL_BONE: (440, 460, 70, 80),
+    Tissue.SPONGY_BONE: (120, 150, 25, 30),
+    Tissue.CORTICAL_BONE: (430, 450, 70, 80),
     Tissue.CARTILAGE: (105, 112, 10, 14),
     Tissue.DISC: (85, 95, 10, 10),
     Tissue.CANAL: (22, 28, 6, 6),
@@ -235,6 +220,8 @@ TISSUE_HU: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.VESSEL: (42, 138, 12, 8),
     Tissue.SINUS_FAT: (-80, -60, 10, 20),
     Tissue.COLON_CONTENT: (20, 26, 18, 35),
+    Tissue.GUARD: (-103, -99, 6, 9),
+    Tissue.ILIAC: (42, 135, 12, 4),
     Tissue.TABLE: (-420, -420, 60, 0),
     Tissue.MEDULLA_R: (29, 152, 12, 5),
     Tissue.MEDULLA_L: (29, 152, 12, 5),

@@ -104,8 +104,8 @@ class Canvas:
             )
             fine = self.fine[fine_box]
             refined = refine(np.broadcast_to(field, target.shape), self.factors)
-            np.copyto(fine, tissue, where=(refined > level) & allowed[fine])
-        np.copyto(target, tissue, where=mask)
+            np.copyto(fine, np.uint8(tissue), where=(refined > level) & allowed[fine])
+        np.copyto(target, np.uint8(tissue), where=mask)
         return mask
 
     def grow(
@@ -139,6 +139,15 @@ class Canvas:
             loose = mask & (pieces != 1 + int(sizes.argmax()))
             field[loose] = FAR
         return self.paint(tissue, field, box, over=over, level=np.nextafter(np.float32(level), np.float32(FAR)))
+
+    def nearest(self, tissue: int, point: np.ndarray, box: Box) -> np.ndarray:
+        """Voxel centre (mm) of a tissue in a box that lies nearest to a point (mm); the point itself if there is none."""
+        found = np.argwhere(self.coarse[box] == tissue)
+        if not len(found):
+            return point
+        lines = [axis.field[part] for axis, part in zip(self.axes, box, strict=True)]
+        places = np.stack([line[found[:, number]] for number, line in enumerate(lines)], axis=1)
+        return places[np.square(places - point).sum(axis=1).argmin()].astype(float)
 
     def closeness(self, tissues: Iterable[int], box: Box, reach: float) -> np.ndarray:
         """How near a tissue is: about 0.5 at its surface, falling to 0 over `reach` mm."""

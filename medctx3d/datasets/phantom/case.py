@@ -60,14 +60,15 @@ def draw_patient(
     """
     size, mode_a, mode_c = vector_sd(rng, (1, 1, 1), limit=2.0)
     scale = np.array([1 + 0.09 * size, 1 + 0.10 * size, 1 + 0.03 * size])
-    fat = float(np.exp(0.25 * size + 0.3 * vector_sd(rng, (1,))[0]))
+    fat = float(np.clip(np.exp(0.2 * size + 0.25 * vector_sd(rng, (1,))[0]), 0.55, 1.6))
     volumes = _volumes(rng, size)
     centres = {}
     turns = {}
     for organ, facts in ORGANS.items():
         shift = mode_a * np.array(facts.mode_a) + mode_c * np.array(facts.mode_c)
         centres[organ] = np.array(facts.centre) * scale + 0.8 * shift + vector_sd(rng, facts.rest, limit=1.5)
-        turns[organ] = rotation(vector_sd(rng, (0.13, 0.13, 0.13), limit=1.5))
+        sway = 0.06 if organ == 6 else 0.11
+        turns[organ] = rotation(vector_sd(rng, (sway, sway, sway), limit=1.5))
     phase = 0.0 if rng.random() < 0.15 else float(np.clip(rng.normal(0.95, 0.17), 0.5, 1.35))
     absent = [4] if rng.random() < 0.08 else []
     lost_kidney = rng.random()

@@ -63,7 +63,7 @@ def _paint_spine(canvas: Canvas, body: Body) -> None:
     bone = np.maximum.reduce([core, arch, pedicle, spinous, facets, transverse]).astype(np.float32)
     canvas.paint(T.DISC, (oval - 0.5).astype(np.float32), box, over=BONE_OVER)
     canvas.paint(T.CORTICAL_BONE, bone, box, over=(*BONE_OVER, T.DISC))
-    canvas.paint(T.SPONGY_BONE, bone - np.float32(1.7), box, over=(T.CORTICAL_BONE,))
+    canvas.paint(T.SPONGY_BONE, bone - np.float32(1.3), box, over=(T.CORTICAL_BONE,))
     canvas.paint(T.CANAL, (8 - ring).astype(np.float32), box, over=(*BONE_OVER, T.CORTICAL_BONE, T.SPONGY_BONE))
 
 
@@ -86,7 +86,7 @@ def _paint_rib(canvas: Canvas, body: Body, number: int, side: int, rng: np.rando
     curve = resample_curve(np.array([(side * px, py, pz, 4.6) for px, py, pz in points]), 7.0)
     field, box = tube_field(canvas, curve, margin=4.0)
     canvas.paint(T.CORTICAL_BONE, field, box, over=BONE_OVER)
-    canvas.paint(T.SPONGY_BONE, field - np.float32(1.5), box, over=(T.CORTICAL_BONE,))
+    canvas.paint(T.SPONGY_BONE, field - np.float32(1.3), box, over=(T.CORTICAL_BONE,))
     if number <= 9:
         px, py, pz = points[-1]
         end_y = body.centre_y + 0.93 * body.half_depth - 22
@@ -111,14 +111,12 @@ def _paint_pelvis(canvas: Canvas, body: Body) -> None:
         return
     box = canvas.box((-170, -110, -400), (170, 130, -85))
     x, y, z = canvas.at(box)
-    side = np.sign(x)
     shape = np.diag([52.0**2, 74.0**2, 92.0**2])
     shell = ellipsoid_distance((np.abs(x), y, z), (72, 24 + 0.5 * body.spine_shift, -192), shape)
-    wing = np.minimum(5 - 60 * np.abs(shell - 1), 0.4 * (np.abs(x) - 40 - 0.55 * (y + 30)) + 12 * (side != 0))
-    wing = np.minimum(wing, torsion := np.minimum(-98 - z, 90 - np.abs(y - 10)))
+    wing = np.minimum(5 - 60 * np.abs(shell - 1), 0.4 * (np.abs(x) - 40 - 0.55 * (y + 30)))
+    wing = np.minimum(wing, np.minimum(-98 - z, 90 - np.abs(y - 10)))
     canvas.paint(T.CORTICAL_BONE, wing.astype(np.float32), box, over=SOFT)
     canvas.paint(T.SPONGY_BONE, (wing - 1.8).astype(np.float32), box, over=(T.CORTICAL_BONE,))
-    del torsion
     spine = body.spine_y(z)
     sacrum = 14 * (1 - ellipsoid_distance((x, y - spine, z), (0, -14, -175), np.diag([56.0**2, 24.0**2, 42.0**2])))
     canvas.paint(T.CORTICAL_BONE, sacrum.astype(np.float32), box, over=SOFT)

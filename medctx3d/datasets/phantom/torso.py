@@ -98,14 +98,15 @@ def paint_torso(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> T
     skin = body.skin_radius(x / radius, front, z) - radius - groove
     bumps = smooth_noise(rng, [axis.field for axis in canvas.axes], 45.0)
     fat = _fat_thickness(front, side, z, body.fat) * (1 + 0.12 * bumps)
-    muscle = 14 - 4 * np.maximum(front, 0) ** 3 + 8 * np.maximum(-front, 0) ** 2
+    ribbed = 1 / (1 + np.exp((35 - z) / 12))  # where ribs carry the wall it is thinner
+    muscle = (14 - 4 * np.maximum(front, 0) ** 3 + 8 * np.maximum(-front, 0) ** 2) * (1 - 0.4 * ribbed)
     cavity = (skin - fat - muscle).astype(np.float32)
     everything, box = (T.AIR,), canvas.whole
     canvas.paint(T.SKIN, skin, box, over=everything)
     canvas.paint(T.FAT, skin - np.float32(1.7), box, over=(T.SKIN,))
     canvas.paint(T.MUSCLE, skin - fat, box, over=(T.FAT,))
     canvas.paint(T.FAT, cavity, box, over=(T.MUSCLE,))
-    behind = canvas.coordinates[1] - body.spine_y(z) + 30 - 22 * np.clip(np.abs(x) / 60 - 1, 0, 1)
+    behind = canvas.coordinates[1] - body.spine_y(z) + 36 + 40 * np.clip(np.abs(x) / 60 - 1, 0, 1)
     linea_alba = np.minimum(skin - fat, 3.0 - np.abs(x)) * (front > 0.5)
     canvas.paint(T.FAT, linea_alba.astype(np.float32), box, over=(T.MUSCLE,))
     canvas.paint(T.CAVITY, np.minimum(cavity, behind), box, over=(T.FAT,))
@@ -120,6 +121,7 @@ def _fat_thickness(front: np.ndarray, side: np.ndarray, z: np.ndarray, fat: floa
     """Thickness (mm) of the fat under the skin by direction and height."""
     ahead, back = np.maximum(front, 0) ** 2, np.maximum(-front, 0) ** 2
     low = 1 / (1 + np.exp((z + 45) / 15))
+    back = back * (1 - 0.6 / (1 + np.exp((35 - z) / 12)))
     love_handle = 22 * low * side * np.maximum(-front, 0) * 2
     return np.float32(fat) * (13 + ahead * (6 + 6 * low) + 5 * back + love_handle)
 
@@ -166,7 +168,7 @@ def paint_back_muscles(canvas: Canvas, torso: Torso) -> None:
     )
     inside = (T.SKIN, T.FAT, T.CAVITY, T.MUSCLE)
     canvas.paint(T.MUSCLE, np.minimum(erector, 0.1 * (torso.skin[box] - 6)), box, over=inside)
-    quadratus = 1 - np.sqrt(np.square((np.abs(x) - 66) / 22) + np.square((y + 31 - 0.1 * (np.abs(x) - 66)) / 11))
+    quadratus = 1 - np.sqrt(np.square((np.abs(x) - 66) / 22) + np.square((y + 40 - 0.1 * (np.abs(x) - 66)) / 10))
     canvas.paint(T.MUSCLE, np.minimum(quadratus, 0.04 * (42 - z)), box, over=(T.FAT, T.CAVITY))
     low = np.clip((30 - z) / 120, 0, 1.2)
     psoas = 1 - np.sqrt(

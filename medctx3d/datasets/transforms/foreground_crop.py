@@ -22,8 +22,8 @@ BACKGROUND_TRIES = 100
 class ForegroundCrop(RandomizableTransform):
     """Cut one random crop around a voxel of the foreground or of the background.
 
-    Only the crop is read from arrays that are memory maps. Crops stay inside the volume; along axes where the volume is
-    smaller than the crop, it is padded on both sides, the label with background. Volumes without label, or without
+    Only the crop is read from arrays that are memory maps. Crops stay inside the volume; along axes where the volume
+    is smaller than the crop, it is padded on both sides, the label with background. Volumes without label, or without
     foreground, are cropped anywhere.
 
     Args:
@@ -145,7 +145,9 @@ class ForegroundCrop(RandomizableTransform):
             return crop
         fill = crop.amin(dim=(1, 2, 3), keepdim=True) if value is None else torch.full((1, 1, 1, 1), value)
         padded = fill.to(crop.dtype).expand(crop.shape[0], *self.size).clone()
-        inside = (slice(max(-start, 0), max(-start, 0) + n) for start, n in zip(self.start, crop.shape[1:], strict=True))
+        inside = (
+            slice(max(-start, 0), max(-start, 0) + n) for start, n in zip(self.start, crop.shape[1:], strict=True)
+        )
         padded[(slice(None), *inside)] = crop
         return padded
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from monai.data import MetaTensor
+from monai.transforms import Transform
 from monai.utils import SpaceKeys
 
 from medctx3d.datasets.checks import check_finite, check_headers, class_ids, image_paths
@@ -17,7 +17,7 @@ from medctx3d.registry import TRANSFORMS
 
 
 @TRANSFORMS.register_module()
-class LoadVolume(BaseTransform):
+class LoadVolume(Transform):
     """Read a record's image and label and check every voxel.
 
     Voxels keep the file's orientation; the affine goes with them, so that MONAI's ``Orientationd`` and ``Spacingd``
@@ -50,7 +50,7 @@ class LoadVolume(BaseTransform):
             )
         self.metainfo = metainfo
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace paths by voxels; the given dict stays as it is."""
         check_headers(results, self.metainfo)
         loaded = dict(results)

@@ -14,7 +14,7 @@ from monai.transforms import RandomizableTransform
 from medctx3d.registry import TRANSFORMS, closest
 
 LEFT_RIGHT_AXIS = 0  # of (X, Y, Z) in RAS+ order
-_SIDED = re.compile(r'(?:^|[^a-z])(?:left|right|l|r)(?![a-z])|(?:^|[^a-z])(?:left|right)', re.IGNORECASE)
+_SIDED = re.compile(r'(?:^|[^a-z])(?:left|right|l|r)(?![a-z0-9])|(?:^|[^a-z])(?:left|right)', re.IGNORECASE)
 
 
 def mirror(
@@ -77,7 +77,7 @@ class RandMirror(RandomizableTransform):
         if unpaired and LEFT_RIGHT_AXIS in self.axes:
             self.axes = tuple(axis for axis in axes if axis != LEFT_RIGHT_AXIS)
             print_log(
-                f'RandMirror leaves out left-right flips: {", ".join(map(repr, unpaired))} would be on the wrong side. '
+                f'RandMirror leaves out left-right flips: {", ".join(map(repr, unpaired))} would change sides. '
                 "Name each class's counterpart in metainfo=dict(mirror_pairs=[('left x', 'right x'), ...]).",
                 logger='current',
                 level=logging.WARNING,

@@ -1,8 +1,9 @@
 """Hooks: they observe time; mathematics lives in the model."""
 
 from medctx3d.engine.hooks.ema_teacher_hook import EMATeacherHook
+from medctx3d.engine.hooks.iteration_seed_hook import IterationSeedHook
 from medctx3d.engine.hooks.portable_checkpoint_hook import PortableCheckpointHook
 from medctx3d.engine.hooks.progress_hook import ProgressHook
 from medctx3d.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 
-__all__ = ['EMATeacherHook', 'PortableCheckpointHook', 'ProgressHook', 'SafeCheckpointHook']
+__all__ = ['EMATeacherHook', 'IterationSeedHook', 'PortableCheckpointHook', 'ProgressHook', 'SafeCheckpointHook']

@@ -101,7 +101,7 @@ class ProgressHook(Hook):
             self._silence(runner, logging.NOTSET)
 
     def _status(self, outputs: dict | None) -> str:
-        terms = {name: float(value) for name, value in (outputs or {}).items() if 'loss' in name}
+        terms = {name: value.item() for name, value in (outputs or {}).items() if 'loss' in name}
         total = terms.pop('loss', None)
         parts = [] if total is None else [f'loss {total:.3f}']
         parts += [f'{name.replace("loss_", "")} {value:.3f}' for name, value in terms.items()]

@@ -8,6 +8,7 @@ lies within a tolerance of the other. Where an organ touches the border of the v
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import NamedTuple
@@ -89,18 +90,20 @@ def score_case(
     """
     rules = rules or ScoreRules()
     if truth.shape != prediction.shape or truth.ndim != 3:
-        raise ValueError(f'truth and prediction must share a shape (X, Y, Z), got {truth.shape} and {prediction.shape}')
+        raise ValueError(
+            f'truth and prediction must share a shape (X, Y, Z), got {truth.shape} and {prediction.shape}'
+        )
     spacing = tuple(float(edge) for edge in spacing)
     diagonal = float(np.linalg.norm(np.multiply(truth.shape, spacing)))
-    boxes = [_boxes(truth), _boxes(prediction)]
+    truth_boxes, predicted_boxes = _boxes(truth), _boxes(prediction)
     scores = {}
     for name, label in classes.items():
-        found = [box[label] for box in boxes if label in box]
-        if len(found) < 2:
-            scores[name] = _absent(rules, in_truth=label in boxes[0], in_both=not found, diagonal=diagonal)
-            continue
-        box = _union(*found)
-        scores[name] = _score_masks(truth[box] == label, prediction[box] == label, spacing, rules)
+        in_truth, in_prediction = label in truth_boxes, label in predicted_boxes
+        if in_truth and in_prediction:
+            box = _union(truth_boxes[label], predicted_boxes[label])
+            scores[name] = _score_masks(truth[box] == label, prediction[box] == label, spacing, rules)
+        else:
+            scores[name] = _absent(rules, in_truth=in_truth, in_prediction=in_prediction, diagonal=diagonal)
     return scores
 
 
@@ -108,7 +111,7 @@ def _boxes(labels: np.ndarray) -> dict[int, Box]:
     """Smallest box around each class id that occurs."""
     if labels.dtype.kind not in 'iu':
         raise ValueError(f'class ids must be integers, got an array of {labels.dtype}')
-    found = ndimage.find_objects(np.maximum(labels, 0))
+    found = ndimage.find_objects(labels if labels.dtype.kind == 'u' else np.maximum(labels, 0))
     return {label: box for label, box in enumerate(found, start=1) if box is not None}
 
 
@@ -125,18 +128,21 @@ def _score_masks(
     values = {'dice': 2 * common / total, 'iou': common / (total - common)}
     if _wants_surfaces(rules):
         package = _surface_distance()
-        surfaces = package.compute_surface_distances(truth, prediction, spacing)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', DeprecationWarning)  # it calls scipy by an old name
+            surfaces = package.compute_surface_distances(truth, prediction, spacing)
         values['hd95'] = float(package.compute_robust_hausdorff(surfaces, 95))
         values['asd'] = float(np.mean(package.compute_average_surface_distance(surfaces)))
         values['nsd'] = float(package.compute_surface_dice_at_tolerance(surfaces, rules.nsd_tolerance_mm))
     return {name: values[name] for name in rules.metrics}
 
 
-def _absent(rules: ScoreRules, *, in_truth: bool, in_both: bool, diagonal: float) -> dict[str, float]:
-    """Scores of a class that truth, prediction or both lack; ``in_both`` says that both do."""
-    strict = rules.absent == 'missed_is_diagonal'
-    overlap = 0.0 if (in_truth or (strict and not in_both)) else np.nan
-    distance = diagonal if strict and not in_both else np.nan
+def _absent(rules: ScoreRules, *, in_truth: bool, in_prediction: bool, diagonal: float) -> dict[str, float]:
+    """Scores of a class that truth, prediction or both lack, after ``ABSENT_RULES``."""
+    if rules.absent == 'missed_is_diagonal' and (in_truth or in_prediction):
+        overlap, distance = 0.0, diagonal
+    else:
+        overlap, distance = (0.0 if in_truth else np.nan), np.nan
     return {name: distance if name in DISTANCES else overlap for name in rules.metrics}
 
 
@@ -149,6 +155,6 @@ def _surface_distance() -> ModuleType:
         return importlib.import_module('surface_distance')
     except ImportError as error:
         raise ImportError(
-            "HD95, ASD and NSD need the package surface-distance: pip install surface-distance, or set "
+            'HD95, ASD and NSD need the package surface-distance: pip install surface-distance, or set '
             "metrics=('dice', 'iou')"
         ) from error

@@ -16,7 +16,9 @@ AGGREGATION = (
 Scores = dict[str, dict[str, float]]
 
 
-def summarize(cases: Sequence[Mapping[str, Any]], *, reported: Sequence[str], rules: Mapping[str, Any]) -> dict[str, Any]:
+def summarize(
+    cases: Sequence[Mapping[str, Any]], *, reported: Sequence[str], rules: Mapping[str, Any]
+) -> dict[str, Any]:
     """Average scored cases.
 
     Args:

@@ -77,16 +77,7 @@ class VolumeMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Score the cases of one batch; only their numbers are kept."""
         for sample in data_samples:
-            working = _voxels(sample, 'pred_sem_seg')
-            on_source = None
-            if self.grid == 'source' or self.save_predictions:
-                on_source = to_source_grid(working, sample['affine'], sample['source_affine'], sample['source_shape'])
-            if self.save_predictions:
-                self._save(sample, on_source)
-            if self.grid == 'source':
-                truth, prediction, affine = self._read_truth(sample), on_source, sample['source_affine']
-            else:
-                truth, prediction, affine = _voxels(sample, 'gt_sem_seg'), working, sample['affine']
+            truth, prediction, affine = self._pair(sample)
             try:
                 scores = score_case(
                     truth, prediction, spacing=spacing_of(affine), classes=self._classes(), rules=self.rules
@@ -94,6 +85,18 @@ class VolumeMetric(BaseMetric):
             except ValueError as error:
                 raise ValueError(f'case {sample["case"]!r}: {error}') from error
             self.results.append(dict(case=sample['case'], classes=scores))
+
+    def _pair(self, sample: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Truth, prediction and affine on the wanted grid; the prediction is saved on the way if asked."""
+        working = _voxels(sample, 'pred_sem_seg').astype(np.uint8 if len(self._classes()) < 256 else np.uint16)
+        on_source = working
+        if self.grid == 'source' or self.save_predictions:
+            on_source = to_source_grid(working, sample['affine'], sample['source_affine'], sample['source_shape'])
+        if self.save_predictions:
+            self._save(sample, on_source)
+        if self.grid == 'source':
+            return self._read_truth(sample), on_source, sample['source_affine']
+        return _voxels(sample, 'gt_sem_seg'), working, sample['affine']
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the cases of all ranks, print and write; runs on the first rank."""
@@ -129,14 +132,16 @@ class VolumeMetric(BaseMetric):
 
     def _save(self, sample: dict, labels: np.ndarray) -> None:
         image = sample['image_path']
-        path = os.path.join(self.out_dir, 'predictions', f'{sample["case"]}.nii.gz')
+        path = os.path.join(self.out_dir or '', 'predictions', f'{sample["case"]}.nii.gz')
         write_labels(path, labels, like=image if isinstance(image, str) else image[0])
 
 
 def _voxels(sample: dict, field: str) -> np.ndarray:
     """Class ids (X, Y, Z) of a field of a sample that was turned into a dict."""
     if field not in sample:
-        raise ValueError(f'case {sample.get("case")!r} has no {field}; a model answers it in mode "predict", a labelled '
-                         'data set packs the truth')
+        raise ValueError(
+            f'case {sample.get("case")!r} has no {field}; a model answers it in mode "predict", a labelled '
+            'data set packs the truth'
+        )
     data = sample[field]['data']
     return (data.cpu().numpy() if hasattr(data, 'cpu') else np.asarray(data))[0]

@@ -1,0 +1,24 @@
+"""A small U-Net with MedContext on generated CT: what `make demo` trains, on a laptop's CPU."""
+
+_base_ = [
+    '../_base_/models/unet_small.py',
+    '../_base_/datasets/phantom.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    network=dict(backbone=dict(block='plain'), decode_head=dict(num_classes=8)),
+    inferer=dict(roi_size=(48, 48, 32)),
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=dict(type='TubeMask', ratio=0.4, axis=2),
+            patch_size=(8, 8, 8),
+            consistency=dict(type='ConsistencyLoss', normalize='mean_square'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive')]

@@ -1,0 +1,8 @@
+"""Swin UNETR on BTCV, supervised only: the baseline of ../medcontext/swinunetr_btcv.py"""
+
+_base_ = [
+    '../_base_/models/swinunetr.py',
+    '../_base_/datasets/btcv.py',
+    '../_base_/schedules/adamw_90k.py',
+    '../_base_/default_runtime.py',
+]

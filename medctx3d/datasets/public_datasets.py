@@ -1,0 +1,42 @@
+"""Data sets with the meta information of public ones; their lists come from ``tools/dataset/make_datalist.py``."""
+
+from __future__ import annotations
+
+from medctx3d.datasets.metainfo import METAINFO
+from medctx3d.datasets.volume_dataset import VolumeDataset
+from medctx3d.registry import DATASETS
+
+
+@DATASETS.register_module()
+class BTCVDataset(VolumeDataset):
+    """Abdominal CT with 13 organs (BTCV, "Synapse"); splits ``training`` (18 cases) and ``test`` (12)."""
+
+    METAINFO = METAINFO['btcv']
+
+
+@DATASETS.register_module()
+class ACDCDataset(VolumeDataset):
+    """Cine MR of the heart, both ventricles and the myocardium at end of diastole and systole; never flipped."""
+
+    METAINFO = METAINFO['acdc']
+
+
+@DATASETS.register_module()
+class BrainTumourDataset(VolumeDataset):
+    """Gliomas in four MR channels, MSD Task01."""
+
+    METAINFO = METAINFO['brain_tumour']
+
+
+@DATASETS.register_module()
+class HippocampusDataset(VolumeDataset):
+    """The two parts of the hippocampus in MR, MSD Task04."""
+
+    METAINFO = METAINFO['hippocampus']
+
+
+@DATASETS.register_module()
+class HeadNeckDataset(VolumeDataset):
+    """Planning CT of head and neck with five organs at risk, sided parotids among them."""
+
+    METAINFO = METAINFO['head_neck']

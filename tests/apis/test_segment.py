@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from medctx3d.apis import (
+    VolumeInferencer,
+    find_cases,
+    init_model,
+    save_segmentation,
+    segment_volume,
+    segmentation_on_source_grid,
+)
+from medctx3d.apis.case_files import check_out_dir
+from medctx3d.engine.checkpoint import CheckpointError
+from medctx3d.registry import MODELS
+from medctx3d.typing import SegOutput
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+
+
+@MODELS.register_module()
+class NearestIntensity(nn.Module):
+    """Class k where the mean of the channels is nearest to 100 k."""
+
+    def __init__(self):
+        super().__init__()
+        self.levels = nn.Parameter(torch.tensor([0.0, 100.0, 200.0]))
+
+    def forward(self, inputs):
+        distance = inputs.mean(1, keepdim=True) - self.levels.view(1, -1, 1, 1, 1)
+        return SegOutput(logits=(-distance.abs(),))
+
+
+def make_config(root, *, channels=('CT',), **model):
+    load = [
+        dict(type='LoadVolume'),
+        dict(type='monai.transforms.Orientationd', keys=['image', 'label'], axcodes='RAS', labels=None,
+             allow_missing_keys=True),
+        dict(type='monai.transforms.CropForegroundd', keys=['image', 'label'], source_key='image', margin=1,
+             allow_smaller=True, allow_missing_keys=True),
+    ]  # fmt: skip
+    dataset = dict(
+        type='VolumeDataset',
+        ann_file='dataset.json',
+        data_root=str(root),
+        load_pipeline=load,
+        store=dict(type='PreparedStore', root=str(root / 'store')),
+        metainfo=dict(classes=('background', 'near', 'far'), channels=channels),
+    )
+    loader = dict(
+        batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='pseudo_collate'),
+    )  # fmt: skip
+    pipeline = [dict(type='ForegroundCrop', size=(16, 16, 16)), dict(type='PackVolume')]
+    return Config(
+        dict(
+            default_scope='medctx3d',
+            model=dict(
+                type='VolumeSegmentor',
+                network=dict(type='NearestIntensity'),
+                criterion=dict(type='SegCriterion', loss_ce=dict(type='torch.nn.CrossEntropyLoss')),
+                **model,
+            ),
+            train_dataloader=dict(dataset=dict(split='training', pipeline=pipeline, **dataset), **loader),
+            test_dataloader=dict(
+                dataset=dict(split='test', pipeline=[dict(type='PackVolume')], test_mode=True, **dataset), **loader
+            ),
+        )
+    )
+
+
+def save_scan(path, labels, affine, *, split_channels=False):
+    """Intensity 100 times the label; with channels 90 and 110 times."""
+    if split_channels:
+        for channel, factor in enumerate((90, 110)):
+            name = path.with_name(f'{path.name[:-7]}_{channel:04d}.nii.gz')
+            nib.save(nib.Nifti1Image((labels * factor).astype(np.int16), affine), name)
+    else:
+        image = nib.Nifti1Image((labels * 100).astype(np.int16), affine)
+        image.set_qform(affine, 1)
+        image.set_sform(affine, 2)
+        nib.save(image, path)
+    return path
+
+
+LPS = np.array([[-1.2, 0, 0, 40], [0, -0.8, 0.1, 35], [0, 0.1, 3.0, -20], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def labels():
+    volume = np.zeros((20, 18, 12), np.uint8)
+    volume[4:15, 3:11, 2:9] = 1
+    volume[6:9, 12:15, 4:10] = 2
+    return volume
+
+
+@pytest.fixture
+def scans(tmp_path, labels):
+    folder = tmp_path / 'scans'
+    folder.mkdir()
+    save_scan(folder / 'one.nii.gz', labels, LPS)
+    save_scan(folder / 'two.nii.gz', labels[::-1], np.diag([2.0, 2, 2, 1]))
+    return folder
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    config = make_config(tmp_path)
+    config.dump(tmp_path / 'config.py')
+    torch.save(dict(state_dict=init_model(config, device='cpu').state_dict()), tmp_path / 'weights.pth')
+    return tmp_path / 'config.py'
+
+
+def test_an_oblique_lps_scan_is_segmented_on_its_own_grid(tmp_path, scans, labels):
+    model = init_model(make_config(tmp_path), device='cpu')
+    sample = segment_volume(model, scans / 'one.nii.gz')
+    assert tuple(sample.pred_sem_seg.shape) != labels.shape  # cropped on the working grid
+    np.testing.assert_array_equal(segmentation_on_source_grid(sample), labels)
+    save_segmentation(sample, tmp_path / 'out' / 'one.nii.gz')
+    saved, scan = nib.load(tmp_path / 'out' / 'one.nii.gz'), nib.load(scans / 'one.nii.gz')
+    np.testing.assert_array_equal(saved.affine, scan.affine)
+    np.testing.assert_array_equal(np.asarray(saved.dataobj), labels)
+    assert (int(saved.header['qform_code']), int(saved.header['sform_code'])) == (1, 2)
+
+
+def test_real_scans_come_back_on_their_grid(tmp_path):
+    root = os.environ.get('MEDCTX3D_DATA')
+    if not root:
+        pytest.skip('set MEDCTX3D_DATA to the folder of real volumes')
+    model = init_model(make_config(tmp_path), device='cpu')
+    for scan in sorted(Path(root, 'tiny_fixtures').rglob('*.nii.gz'))[:8]:
+        source = nib.load(scan)
+        if source.ndim != 3 or min(source.shape) < 2:
+            continue
+        save_segmentation(segment_volume(model, scan), tmp_path / 'out.nii.gz')
+        saved = nib.load(tmp_path / 'out.nii.gz')
+        assert saved.shape == source.shape
+        np.testing.assert_array_equal(saved.affine, source.affine)
+
+
+def test_channels_in_files_of_their_own_make_one_case(tmp_path, labels):
+    folder = tmp_path / 'scans'
+    folder.mkdir()
+    save_scan(folder / 'a.nii.gz', labels, LPS, split_channels=True)
+    inferencer = VolumeInferencer(init_model(make_config(tmp_path, channels=('T1', 'T2')), device='cpu'))
+    written = inferencer([folder], tmp_path / 'out', progress=False)
+    assert written == [tmp_path / 'out' / 'a.nii.gz']
+    np.testing.assert_array_equal(np.asarray(nib.load(written[0]).dataobj), labels)
+
+
+def test_a_scan_with_too_few_channels_is_refused_before_any_is_segmented(tmp_path, scans):
+    inferencer = VolumeInferencer(init_model(make_config(tmp_path, channels=('T1', 'T2')), device='cpu'))
+    with pytest.raises(ValueError, match=r'one\.nii\.gz.* 2 channel'):
+        inferencer([scans], tmp_path / 'out', progress=False)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_prediction_leaves_out_what_only_training_needs(tmp_path):
+    head = dict(
+        type='MedContextHead', masking=dict(type='TubeMask', ratio=0.5), patch_size=(4, 4, 4),
+        consistency=dict(type='ConsistencyLoss'),
+    )  # fmt: skip
+    config = make_config(tmp_path, teacher=dict(type='EMATeacher'), auxiliary=dict(medcontext=head))
+    full = MODELS.build(config.model)
+    full.prime_teacher()
+    torch.save(dict(state_dict=full.state_dict()), tmp_path / 'full.pth')
+    student = init_model(config, tmp_path / 'full.pth', device='cpu')
+    assert student.teacher is None
+    assert not student.training
+    options = {'model.test_cfg': dict(predict_with='teacher')}
+    assert init_model(config, tmp_path / 'full.pth', device='cpu', cfg_options=options).teacher is not None
+    torch.save(dict(state_dict=student.state_dict()), tmp_path / 'student.pth')
+    with pytest.raises(CheckpointError, match='missing'):
+        init_model(config, tmp_path / 'student.pth', device='cpu', cfg_options=options)
+
+
+def test_a_config_without_test_data_cannot_say_how_to_prepare_a_scan(tmp_path, scans):
+    config = make_config(tmp_path)
+    config.test_dataloader = None
+    with pytest.raises(ValueError, match='test_dataloader'):
+        segment_volume(init_model(config, device='cpu'), scans / 'one.nii.gz')
+
+
+def test_folders_files_and_channel_groups_become_cases(tmp_path):
+    names = ('b.nii.gz', 'a.nii', '.tmp-1-b.nii.gz', 'notes.txt', 'p_0000.nii.gz', 'p_0001.nii.gz')
+    for name in names:
+        (tmp_path / name).write_bytes(b'')
+    single = find_cases([tmp_path, tmp_path / 'b.nii.gz'])
+    assert [case.name for case in single] == ['a', 'b', 'p_0000', 'p_0001']
+    double = find_cases([tmp_path], channels=2)
+    assert [case.name for case in double] == ['a', 'b', 'p']
+    assert double[2].image == [str(tmp_path / 'p_0000.nii.gz'), str(tmp_path / 'p_0001.nii.gz')]
+
+
+def test_bad_inputs_are_named(tmp_path):
+    (tmp_path / 'empty').mkdir()
+    for folder in ('x', 'y'):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / 'a_0001.nii.gz').write_bytes(b'')
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.nii does not exist'):
+        find_cases([tmp_path / 'nowhere.nii'])
+    with pytest.raises(FileNotFoundError, match='holds no volume'):
+        find_cases([tmp_path / 'empty'])
+    with pytest.raises(ValueError, match=r'_0000 to _0001 are needed, got _0001'):
+        find_cases([tmp_path / 'x'], channels=2)
+    with pytest.raises(ValueError, match=r'two cases would both be written as a_0001\.nii\.gz'):
+        find_cases([tmp_path / 'x', tmp_path / 'y'])
+
+
+def test_results_never_land_among_the_inputs_or_in_a_file(tmp_path, scans):
+    cases = find_cases([scans])
+    with pytest.raises(ValueError, match='choose another folder'):
+        check_out_dir(scans / '..' / 'scans', cases)
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(OSError, match='results cannot be written to the output folder'):
+        check_out_dir(tmp_path / 'file', cases)
+
+
+def run_tool(name, *arguments):
+    runpy.run_path(str(TOOLS / name))['main']([str(argument) for argument in arguments])
+
+
+def test_infer_writes_segmentations_and_pictures_and_says_where(tmp_path, scans, labels, config_file, capsys):
+    out = tmp_path / 'out'
+    run_tool('infer.py', config_file, tmp_path / 'weights.pth', scans, '--out', out, '--overlay', '--device', 'cpu')
+    np.testing.assert_array_equal(np.asarray(nib.load(out / 'two.nii.gz').dataobj), labels[::-1])
+    assert sorted(path.name for path in out.rglob('*.*')) == ['one.nii.gz', 'one.png', 'two.nii.gz', 'two.png']
+    shown = capsys.readouterr().out
+    assert '1 near, 2 far' in shown
+    assert f'done: 2 segmentations in {out}' in shown
+
+
+def test_a_broken_scan_stops_infer_with_its_name(tmp_path, scans, config_file):
+    content = (scans / 'two.nii.gz').read_bytes()
+    (scans / 'two.nii.gz').write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r'two\.nii\.gz'):
+        run_tool(
+            'infer.py', config_file, tmp_path / 'weights.pth', scans, '--out', tmp_path / 'out', '--device', 'cpu'
+        )
+    assert not (tmp_path / 'out' / 'two.nii.gz').exists()
+
+
+@pytest.fixture
+def training_list(tmp_path, labels):
+    cases = []
+    for number in range(3):
+        save_scan(tmp_path / f'image{number}.nii.gz', labels, LPS)
+        nib.save(nib.Nifti1Image(labels, LPS), tmp_path / f'label{number}.nii.gz')
+        cases.append({'image': f'image{number}.nii.gz', 'label': f'label{number}.nii.gz'})
+    listing = {'labels': {'0': 'background', '1': 'near', '2': 'far'}, 'training': cases}
+    (tmp_path / 'dataset.json').write_text(json.dumps(listing))
+
+
+@pytest.mark.usefixtures('training_list')
+@pytest.mark.parametrize('medcontext', [False, True])
+def test_browse_dataset_draws_every_case_and_its_hidden_cells(tmp_path, medcontext, capsys):
+    head = dict(
+        type='MedContextHead', masking=dict(type='TubeMask', ratio=0.5), patch_size=(4, 4, 4),
+        consistency=dict(type='ConsistencyLoss'),
+    )  # fmt: skip
+    model = dict(teacher=dict(type='EMATeacher'), auxiliary=dict(context=head)) if medcontext else {}
+    make_config(tmp_path, **model).dump(tmp_path / 'config.py')
+    run_tool('browse_dataset.py', tmp_path / 'config.py', '--out', tmp_path / 'browse', '--number', 3)
+    suffix = '_context' if medcontext else ''
+    names = sorted(path.name for path in (tmp_path / 'browse').iterdir())
+    assert names == [f'000{number}_image{number}{suffix}.png' for number in range(3)]
+    assert str(tmp_path / 'browse') in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures('training_list')
+def test_browse_dataset_refuses_splits_and_channels_that_are_not_there(tmp_path):
+    make_config(tmp_path).dump(tmp_path / 'config.py')
+    with pytest.raises(ValueError, match='no val_dataloader; it has train, test'):
+        run_tool('browse_dataset.py', tmp_path / 'config.py', '--out', tmp_path / 'browse', '--split', 'val')
+    with pytest.raises(ValueError, match='--channel 1'):
+        run_tool('browse_dataset.py', tmp_path / 'config.py', '--out', tmp_path / 'browse', '--channel', 1)
+
+
+@pytest.mark.parametrize('tool', ['infer.py', 'browse_dataset.py'])
+def test_help_explains_and_exits(tool, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', [tool, '--help'])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(TOOLS / tool), run_name='__main__')
+    assert stopped.value.code == 0
+    assert 'python tools/' in capsys.readouterr().out

@@ -1,0 +1,234 @@
+"""Backbones, decode heads and networks: contract over the registry, and equality with MONAI."""
+
+import pytest
+import torch
+from monai.networks.nets import UNETR, SwinUNETR
+
+from medctx3d.models.networks import WholeNet
+from medctx3d.registry import BACKBONES, MODELS, component_names
+
+SWIN = dict(type='SwinUNETREncoder', in_channels=1, feature_size=12)
+VIT = dict(
+    type='UNETREncoder', in_channels=1, img_size=(32, 32, 32), feature_size=4, hidden_size=24, mlp_dim=48, num_heads=3
+)
+UNET = dict(type='UNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
+EXAMPLES = {  # backbone, decode head, crop
+    'SwinUNETREncoder': (SWIN, 'SwinUNETRDecoder', (64, 32, 32)),
+    'UNETREncoder': (VIT, 'UNETRDecoder', (32, 32, 32)),
+    'UNetEncoder': (UNET, 'UNetDecoder', (16, 16, 8)),
+}
+
+
+def build(name, **backbone):
+    config, head, _ = EXAMPLES[name]
+    torch.manual_seed(0)
+    return MODELS.build(
+        dict(
+            type='EncoderDecoder',
+            backbone={**config, **backbone},
+            decode_head=dict(type=head, num_classes=5),
+        )
+    )
+
+
+def test_every_backbone_of_the_package_is_under_contract():
+    names = [name for name in component_names(BACKBONES) if BACKBONES.get(name).__module__.startswith('medctx3d')]
+    assert sorted(EXAMPLES) == names
+
+
+@pytest.mark.parametrize('name', sorted(EXAMPLES))
+def test_stated_channels_and_strides_are_true(name):
+    config, _, crop = EXAMPLES[name]
+    backbone = BACKBONES.build(config)
+    features = backbone(torch.randn(1, 1, *crop))
+    assert len(features) == len(backbone.out_channels) == len(backbone.out_strides)
+    for feature, channels, stride in zip(features, backbone.out_channels, backbone.out_strides, strict=True):
+        step = (stride,) * 3 if isinstance(stride, int) else stride
+        assert feature.shape[1:] == (channels, *(side // s for side, s in zip(crop, step, strict=True)))
+
+
+@pytest.mark.parametrize('name', sorted(EXAMPLES))
+def test_logits_have_the_size_of_the_crop_and_every_parameter_gets_a_gradient(name):
+    crop = EXAMPLES[name][2]
+    network = build(name)
+    answer = network(torch.randn(2, 1, *crop))
+    assert answer.logits[0].shape == (2, 5, *crop)
+    answer.logits[0].square().mean().backward()
+    without = [key for key, weight in network.named_parameters() if weight.grad is None]
+    assert without == []
+
+
+@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+def test_token_mask_reaches_the_mask_token_and_changes_the_answer(name):
+    crop = EXAMPLES[name][2]
+    network = build(name, token_masking=True).eval()
+    inputs = torch.randn(1, 1, *crop)
+    mask = torch.zeros(1, 2, 2, 2, dtype=torch.bool)
+    mask[0, 0] = True
+    clean, hidden = network(inputs), network(inputs, mask)
+    assert not torch.allclose(clean.logits[0], hidden.logits[0])
+    hidden.logits[0].square().mean().backward()
+    assert network.backbone.mask_token.grad.abs().sum() > 0
+
+
+def test_hidden_tokens_of_unetr_keep_their_position():
+    network = build('UNETREncoder', token_masking=True).eval()
+    backbone = network.backbone
+    mask = torch.ones(1, 2, 2, 2, dtype=torch.bool)
+    tokens = backbone._embed(torch.randn(1, 1, 32, 32, 32), mask)
+    expected = backbone.mask_token + backbone.vit.patch_embedding.position_embeddings
+    assert torch.allclose(tokens, expected)
+    assert not torch.allclose(tokens[0, 0], tokens[0, 1])
+
+
+def test_hidden_voxels_of_a_token_do_not_matter_to_the_transformer():
+    backbone = build('UNETREncoder', token_masking=True).eval().backbone
+    inputs = torch.randn(1, 1, 32, 32, 32)
+    mask = torch.zeros(1, 2, 2, 2, dtype=torch.bool)
+    mask[0, 1, 1, 1] = True
+    changed = inputs.clone()
+    changed[..., 16:, 16:, 16:] += 5
+    first, second = backbone(inputs, mask), backbone(changed, mask)
+    assert torch.equal(first[-1], second[-1])
+    assert not torch.equal(first[0], second[0])  # the full-resolution skip leaks: why voxel masking is the default
+
+
+@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+def test_mask_without_mask_token_names_the_argument(name):
+    crop = EXAMPLES[name][2]
+    with pytest.raises(ValueError, match='token_masking=True'):
+        build(name)(torch.randn(1, 1, *crop), torch.ones(1, 2, 2, 2, dtype=torch.bool))
+
+
+def test_unet_has_no_tokens_to_hide():
+    with pytest.raises(ValueError, match="mask_space='voxel'"):
+        build('UNetEncoder')(torch.randn(1, 1, 16, 16, 8), torch.ones(1, 2, 2, 2, dtype=torch.bool))
+
+
+@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+def test_split_networks_equal_monai_with_the_same_weights(name):
+    crop = EXAMPLES[name][2]
+    torch.manual_seed(1)
+    if name == 'SwinUNETREncoder':
+        whole = SwinUNETR(in_channels=1, out_channels=5, feature_size=12)
+    else:
+        sizes = {key: value for key, value in VIT.items() if key != 'type'}
+        whole = UNETR(out_channels=5, **sizes)
+    whole.eval()
+    network = build(name).eval()
+    weights = {}
+    for key, value in whole.state_dict().items():
+        if 'cross_attn' in key:  # MONAI builds, and never calls, layers for cross attention
+            continue
+        key = key.replace('swinViT.patch_embed', 'patch_embed')
+        half = 'decode_head.' if key.startswith(('decoder', 'out.')) else 'backbone.'
+        weights[half + key] = value
+    network.load_state_dict(weights, strict=True)
+    inputs = torch.randn(1, 1, *crop)
+    with torch.no_grad():
+        assert torch.equal(network(inputs).logits[0], whole(inputs))
+
+
+@pytest.mark.parametrize('name', sorted(EXAMPLES))
+def test_activation_checkpointing_gives_the_same_gradients(name):
+    inputs = torch.randn(1, 1, *EXAMPLES[name][2])
+    gradients = []
+    for use_checkpoint in (False, True):
+        network = build(name, use_checkpoint=use_checkpoint).train()
+        network(inputs).logits[0].square().mean().backward()
+        gradients.append([weight.grad for weight in network.parameters()])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*gradients, strict=True))
+
+
+def test_deep_supervision_levels_halve_and_are_all_trained():
+    network = MODELS.build(
+        dict(
+            type='EncoderDecoder',
+            backbone=dict(type='UNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, 2, 2), block='plain'),
+            decode_head=dict(type='UNetDecoder', num_classes=3, levels=2),
+        )
+    )
+    logits = network(torch.randn(1, 1, 16, 16, 16)).logits
+    assert [tuple(level.shape[2:]) for level in logits] == [(16, 16, 16), (8, 8, 8)]
+    sum(level.square().mean() for level in logits).backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+def test_decoder_restores_the_image_size_of_an_encoder_that_starts_coarser():
+    network = MODELS.build(
+        dict(
+            type='EncoderDecoder',
+            backbone=dict(type='UNetEncoder', in_channels=1, channels=(4, 8), strides=((2, 2, 1), 2)),
+            decode_head=dict(type='UNetDecoder', num_classes=3),
+        )
+    )
+    assert network(torch.randn(1, 1, 16, 16, 8)).logits[0].shape == (1, 3, 16, 16, 8)
+
+
+@pytest.mark.parametrize(
+    ('head', 'message'),
+    [(dict(levels=3), 'levels must lie'), (dict(levels=0), 'levels must lie')],
+)
+def test_decoder_refuses_levels_it_cannot_give(head, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(
+            dict(type='EncoderDecoder', backbone=UNET, decode_head=dict(type='UNetDecoder', num_classes=2, **head))
+        )
+
+
+@pytest.mark.parametrize(
+    ('net', 'levels'),
+    [
+        (dict(type='monai.networks.nets.BasicUNet', out_channels=3, features=(4, 4, 8, 8, 8, 4)), 1),
+        (
+            dict(
+                type='monai.networks.nets.DynUNet',
+                spatial_dims=3,
+                in_channels=1,
+                out_channels=3,
+                kernel_size=[3, 3, 3, 3],
+                strides=[1, 2, 2, 2],
+                upsample_kernel_size=[2, 2, 2],
+                filters=[4, 8, 8, 8],
+                deep_supervision=True,
+                deep_supr_num=1,
+            ),
+            2,
+        ),
+    ],
+)
+def test_any_monai_network_answers_with_levels(net, levels):
+    net = dict(net) if 'in_channels' in net else dict(net, in_channels=1)
+    network = MODELS.build(dict(type='WholeNet', net=net)).train()
+    logits = network(torch.randn(1, 1, 32, 32, 32)).logits
+    assert len(logits) == levels
+    assert all(level.shape[:2] == (1, 3) for level in logits)
+
+
+def test_whole_net_refuses_token_masks_and_foreign_answers():
+    with pytest.raises(ValueError, match="mask_space='voxel'"):
+        WholeNet(torch.nn.Identity())(torch.randn(1, 1, 4, 4, 4), torch.ones(1, 1, 1, 1, dtype=torch.bool))
+
+    class Odd(torch.nn.Module):
+        def forward(self, inputs):
+            return {'logits': inputs}
+
+    with pytest.raises(TypeError, match='must answer with tensors'):
+        WholeNet(Odd())(torch.randn(1, 1, 4, 4, 4))
+
+
+def test_crop_sizes_that_a_network_cannot_take_are_named():
+    with pytest.raises(ValueError, match='multiples of 32'):
+        build('SwinUNETREncoder')(torch.randn(1, 1, 48, 32, 32))
+    with pytest.raises(ValueError, match='was built for crops of'):
+        build('UNETREncoder')(torch.randn(1, 1, 48, 32, 32))
+    with pytest.raises(ValueError, match='multiples of 16'):
+        BACKBONES.build(dict(VIT, img_size=(32, 40, 32)))
+    with pytest.raises(ValueError, match='one stride per stage'):
+        BACKBONES.build(dict(UNET, strides=(1, 2)))
+    with pytest.raises(ValueError, match='six features'):
+        MODELS.build(
+            dict(type='EncoderDecoder', backbone=UNET, decode_head=dict(type='SwinUNETRDecoder', num_classes=2))
+        )
+    with pytest.raises(ValueError, match='five features'):
+        MODELS.build(dict(type='EncoderDecoder', backbone=UNET, decode_head=dict(type='UNETRDecoder', num_classes=2)))
