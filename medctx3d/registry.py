@@ -64,7 +64,7 @@ def unknown_name_message(name: str, registry: Registry, entry_point: str = '') -
     return (
         f'{name!r} is not in the {SCOPE}::{registry.name} registry. {shown} '
         f'To add your own: decorate the class with @{entry_point}.register_module() '
-        f"(from medctx3d.registry import {entry_point}) and name its module in the config, "
+        f'(from medctx3d.registry import {entry_point}) and name its module in the config, '
         f"custom_imports = dict(imports=['your_module'])."
     )
 

@@ -24,6 +24,7 @@ from medctx3d.datasets import VolumeDataset
 from medctx3d.engine.launch import load_config
 from medctx3d.models.masking.functional import cell_grid
 from medctx3d.registry import DATASETS, MASKINGS, register_all_modules
+from medctx3d.utils.command_line import run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 from medctx3d.visualization import VolumeVisualizer
@@ -104,4 +105,4 @@ def masks(
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

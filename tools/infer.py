@@ -20,6 +20,7 @@ from mmengine.config import DictAction
 from medctx3d.apis import VolumeInferencer, init_model
 from medctx3d.engine.launch import load_config
 from medctx3d.registry import register_all_modules
+from medctx3d.utils.command_line import run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -57,4 +58,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

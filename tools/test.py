@@ -3,8 +3,8 @@
     python tools/test.py CONFIG CHECKPOINT
     python tools/test.py CONFIG CHECKPOINT --save-predictions --out work_dirs/run/test
 
-Distances are in mm on the grid of the label files; the rules for absent organs stand beside the table. per_case.csv and
-results.json land in the output folder.
+Distances are in mm on the grid of the label files; the rules for absent organs stand beside the table.
+per_case.csv and results.json land in the output folder.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import os
 
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
 
 from medctx3d.engine.checkpoint import load_weights
-from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, prepare_launch
+from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, load_config, prepare_launch
 from medctx3d.registry import register_all_modules
+from medctx3d.utils.command_line import run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -30,7 +30,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='.pth file, such as work_dirs/<run>/iter_30000.pth')
     parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
     parser.add_argument('--out', help='where results.json and per_case.csv go (default: the work dir)')
-    parser.add_argument('--save-predictions', action='store_true', help='write each predicted volume as NIfTI into OUT')
+    parser.add_argument(
+        '--save-predictions', action='store_true', help='write each predicted volume as NIfTI into OUT'
+    )
+    parser.add_argument('--overlay', action='store_true', help='draw each tested volume into OUT/overlays')
+    parser.add_argument('--verbose', action='store_true', help="mmengine's full log on the console too")
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='set by dist_test.sh')
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
@@ -46,11 +50,11 @@ def main() -> None:
     config = load_config(args.config, args.cfg_options)
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     out = args.out or config.work_dir
-    set_output(config, out, args.save_predictions)
+    set_output(config, out, save_predictions=args.save_predictions, overlay=args.overlay)
     check_config(config)
     prepare_launch(config, args.launcher)
     drop_training(config)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config, verbose=args.verbose)
     load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, args.checkpoint)
     runner.test()
     if torch.distributed.is_initialized():
@@ -58,24 +62,26 @@ def main() -> None:
     print(f'done: results.json and per_case.csv lie in {os.path.abspath(out)}')
 
 
-def set_output(config: Config, out: str, save_predictions: bool) -> None:
-    """Tell the metric where to write."""
+def set_output(config: Config, out: str, *, save_predictions: bool, overlay: bool) -> None:
+    """Tell the metric and the pictures where to go."""
     if config.get('test_evaluator') is None or config.get('test_dataloader') is None:
         raise ValueError('the config has no test_dataloader and test_evaluator: there is nothing to test on')
     config.test_evaluator['out_dir'] = out
     if save_predictions:
         config.test_evaluator['save_predictions'] = True
+    if overlay:
+        hook = dict(type='VolumeVisualizationHook', out_dir=os.path.join(out, 'overlays'))
+        config.custom_hooks = [*(config.get('custom_hooks') or []), hook]
 
 
 def drop_training(config: Config) -> None:
-    """A test needs neither training data nor hooks that move a teacher."""
+    """A test needs no training data, and no weights but those of the checkpoint."""
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'val_dataloader', 'val_cfg'):
         config[key] = None
     config.val_evaluator = None
-    config.custom_hooks = []
     config.load_from = None
     config.resume = False
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

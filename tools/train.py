@@ -17,11 +17,19 @@ import os
 
 import torch
 from mmengine.config import DictAction
-from mmengine.runner import Runner
 
 from medctx3d.apis.splits import check_config_splits
-from medctx3d.engine.launch import LAUNCHERS, close_schedules, default_work_dir, load_config, prepare_launch, use_amp
+from medctx3d.engine.launch import (
+    LAUNCHERS,
+    build_runner,
+    close_schedules,
+    default_work_dir,
+    load_config,
+    prepare_launch,
+    use_amp,
+)
 from medctx3d.registry import register_all_modules
+from medctx3d.utils.command_line import run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -45,9 +53,14 @@ def parse_args() -> argparse.Namespace:
         choices=('auto', 'float16', 'bfloat16'),
         help='mixed precision; auto is float16 on a GPU and bfloat16 on the CPU',
     )
-    parser.add_argument('--seed', type=int, help='seed of weights, crops, augmentation and masks (default: the config)')
+    parser.add_argument(
+        '--seed', type=int, help='seed of weights, crops, augmentation and masks (default: the config)'
+    )
     parser.add_argument('--deterministic', action='store_true', help='deterministic GPU kernels, slower')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='set by dist_train.sh and slurm_train.sh')
+    parser.add_argument('--verbose', action='store_true', help="mmengine's full log on the console too")
+    parser.add_argument(
+        '--launcher', choices=LAUNCHERS, default='none', help='set by dist_train.sh and slurm_train.sh'
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
     )
@@ -72,7 +85,7 @@ def main() -> None:
     check_config(config)
     check_config_splits(config)
     prepare_launch(config, args.launcher)
-    runner = Runner.from_cfg(config)
+    runner = build_runner(config, verbose=args.verbose)
     runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
@@ -95,4 +108,4 @@ def set_randomness(config, seed: int | None, deterministic: bool) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

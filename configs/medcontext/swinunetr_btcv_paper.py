@@ -1,4 +1,8 @@
-"""Swin UNETR on BTCV with MedContext in its published arithmetic (arXiv 2402.17725). Baseline: ../swin_unetr/swinunetr_btcv.py"""
+"""Swin UNETR on BTCV with MedContext in its published arithmetic (arXiv 2402.17725).
+
+The consistency term is divided by the norm of all the teacher's logits, which leaves it near 1e-4: see
+docs/explanation/medcontext.md. Baseline: ../swin_unetr/swinunetr_btcv.py
+"""
 
 _base_ = [
     '../_base_/models/swinunetr.py',

@@ -12,7 +12,7 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(ValueError):
     """A checkpoint that is damaged, foreign, or made for another network."""
 
 
@@ -54,7 +54,7 @@ def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dic
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
-    """mmengine's loader of local files, replaced: resume, load_from and ``Pretrained`` all pass here."""
+    """Mmengine's loader of local files, replaced: resume, load_from and ``Pretrained`` all pass here."""
     return load_checkpoint_file(filename, map_location)
 
 
@@ -62,10 +62,14 @@ def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
 def load_from_http(filename: str, map_location: Any) -> dict[str, Any]:
     """Refuse: a file is downloaded by the user's own hand, and checked, before it is loaded."""
     del map_location
-    raise CheckpointError(f'{filename}: checkpoints are not loaded from the network; download the file and name its path')
+    raise CheckpointError(
+        f'{filename}: checkpoints are not loaded from the network; download the file and name its path'
+    )
 
 
-def load_weights(model: nn.Module, filename: str | Path, *, optional: tuple[str, ...] = ('teacher.', 'auxiliary.')) -> None:
+def load_weights(
+    model: nn.Module, filename: str | Path, *, optional: tuple[str, ...] = ('teacher.', 'auxiliary.')
+) -> None:
     """Give a model the weights of a checkpoint, all of them or none.
 
     Args:

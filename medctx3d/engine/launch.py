@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
+import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
+from mmengine.runner import Runner
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -100,3 +105,24 @@ def use_amp(config: Config, dtype: str) -> None:
     if dtype != 'bfloat16':
         raise ValueError('--amp float16 needs a GPU: on the CPU use --amp bfloat16')
     wrapper.type = 'CPUAmpOptimWrapper'
+
+
+def build_runner(config: Config, *, verbose: bool = False) -> Runner:
+    """The Runner of a config.
+
+    mmengine prints its environment, the config and every hook before it starts. All that goes to the log file; the
+    console gets it only if asked, and warnings in any case.
+
+    Args:
+        config: A complete config.
+        verbose: Leave mmengine's console log as it is.
+    """
+    if verbose:
+        return Runner.from_cfg(config)
+    with contextlib.redirect_stdout(io.StringIO()):  # the console handler keeps the stream it finds when it is made
+        runner = Runner.from_cfg(config)
+    for handler in runner.logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setStream(sys.stdout)
+            handler.setLevel(logging.WARNING)
+    return runner

@@ -16,6 +16,8 @@ _GRID_FIELDS = (
     *('pixdim', 'xyzt_units', 'qform_code', 'sform_code', 'quatern_b', 'quatern_c', 'quatern_d'),
     *('qoffset_x', 'qoffset_y', 'qoffset_z', 'srow_x', 'srow_y', 'srow_z'),
 )
+# How far a stored label may be from a whole number: room for slope and intercept, not for blends.
+_ROUNDING = 1e-3
 
 
 def read_labels(path: str | os.PathLike[str], label_map: Mapping[int, int] | None = None) -> np.ndarray:
@@ -38,8 +40,8 @@ def read_labels(path: str | os.PathLike[str], label_map: Mapping[int, int] | Non
     if values.ndim != 3:
         raise ValueError(f'{path}: a label file must have three axes, got shape {values.shape}')
     if not np.issubdtype(values.dtype, np.integer):
-        whole = values.astype(np.int32)
-        if not np.array_equal(whole, values):
+        whole = np.rint(values).astype(np.int32)
+        if np.abs(values - whole).max(initial=0) > _ROUNDING:
             raise ValueError(f'{path}: labels must be whole numbers, got {values.dtype} with fractions')
         values = whole
     mapped = values.copy() if label_map else values

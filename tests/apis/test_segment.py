@@ -185,6 +185,14 @@ def test_prediction_leaves_out_what_only_training_needs(tmp_path):
         init_model(config, tmp_path / 'student.pth', device='cpu', cfg_options=options)
 
 
+def test_a_model_comes_from_files_alone(tmp_path, scans, labels, config_file):
+    model = init_model(config_file, tmp_path / 'weights.pth', device='cpu')
+    np.testing.assert_array_equal(
+        segmentation_on_source_grid(segment_volume(model, str(scans / 'one.nii.gz'))), labels
+    )
+    assert model.cfg.test_dataloader.dataset.split == 'test'
+
+
 def test_a_config_without_test_data_cannot_say_how_to_prepare_a_scan(tmp_path, scans):
     config = make_config(tmp_path)
     config.test_dataloader = None

@@ -48,7 +48,7 @@ def test_truncated_missing_and_foreign_files_are_named(tmp_path):
     (tmp_path / 'cut.pth').write_bytes(good.read_bytes()[:2000])
     with pytest.raises(CheckpointError, match=r'cut.pth.*(truncated|damaged)'):
         load_checkpoint_file(tmp_path / 'cut.pth')
-    with pytest.raises(FileNotFoundError, match='none.pth does not exist'):
+    with pytest.raises(FileNotFoundError, match=r'none\.pth does not exist'):
         load_checkpoint_file(tmp_path / 'none.pth')
     torch.save(torch.zeros(3), tmp_path / 'tensor.pth')
     with pytest.raises(CheckpointError, match='holds a Tensor, expected a dict'):
@@ -73,4 +73,6 @@ def test_a_medcontext_checkpoint_loads_into_the_deployed_network(tmp_path):
     torch.save({'state_dict': trained.state_dict()}, tmp_path / 'trained.pth')
     deployed = MODELS.build(tiny_segmentor_config(medcontext=False))
     load_weights(deployed, tmp_path / 'trained.pth')
-    assert all(torch.equal(value, trained.network.state_dict()[key]) for key, value in deployed.network.state_dict().items())
+    assert all(
+        torch.equal(value, trained.network.state_dict()[key]) for key, value in deployed.network.state_dict().items()
+    )

@@ -139,7 +139,10 @@ def test_open_schedules_end_with_training():
     config = Config(
         dict(
             train_cfg=dict(max_iters=70),
-            param_scheduler=[dict(type='LinearLR', by_epoch=False, end=7), dict(type='CosineAnnealingLR', by_epoch=False)],
+            param_scheduler=[
+                dict(type='LinearLR', by_epoch=False, end=7),
+                dict(type='CosineAnnealingLR', by_epoch=False),
+            ],
         )
     )
     close_schedules(config)

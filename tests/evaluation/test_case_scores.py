@@ -161,7 +161,7 @@ def test_classes_are_scored_one_by_one_and_others_ignored():
 
 def test_only_the_wanted_metrics_are_computed(monkeypatch):
     monkeypatch.setitem(sys.modules, 'surface_distance', None)
-    rules = ScoreRules(metrics=('dice', 'iou'))
+    rules = ScoreRules(scores=('dice', 'iou'))
     check_rules(rules)
     assert set(score_case(FULL, FULL, spacing=(1, 1, 1), classes=ORGAN, rules=rules)['organ']) == {'dice', 'iou'}
     with pytest.raises(ImportError, match='pip install surface-distance'):
@@ -171,8 +171,8 @@ def test_only_the_wanted_metrics_are_computed(monkeypatch):
 @pytest.mark.parametrize(
     ('rules', 'words'),
     [
-        (ScoreRules(metrics=('dcie',)), 'dcie'),
-        (ScoreRules(metrics=()), 'metrics'),
+        (ScoreRules(scores=('dcie',)), 'dcie'),
+        (ScoreRules(scores=()), 'scores'),
         (ScoreRules(absent='zero'), 'missed_is_diagonal'),
         (ScoreRules(nsd_tolerance_mm=0), 'nsd_tolerance_mm'),
     ],

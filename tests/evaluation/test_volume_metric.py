@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +14,6 @@ from rich.console import Console
 
 from medctx3d.evaluation import VolumeMetric, print_table
 from medctx3d.structures import VolumeData, VolumeDataSample
-from medctx3d.utils.nifti import read_labels, write_labels
 
 META = dict(classes=('background', 'liver', 'spleen', 'cyst'), reported=('liver', 'spleen'))
 LPS = np.diag([-1.5, -2.0, 4.0, 1.0])
@@ -79,7 +77,7 @@ def test_the_source_grid_sees_what_the_working_grid_cut_off(tmp_path, labels):
 
 def test_distances_are_in_mm_of_the_file(tmp_path, labels):
     shifted = np.roll(labels, 1, axis=2)  # 4 mm
-    scores = evaluate(VolumeMetric(metrics=('hd95',), show_table=False), [sample_of(tmp_path, labels, shifted)])
+    scores = evaluate(VolumeMetric(scores=('hd95',), show_table=False), [sample_of(tmp_path, labels, shifted)])
     assert scores['hd95/spleen'] == pytest.approx(4.0)
 
 
@@ -87,7 +85,7 @@ def test_the_label_map_is_applied_to_the_file(tmp_path, labels):
     other_ids = np.where(labels == 2, 40, labels)
     sample = sample_of(tmp_path, labels, file_labels=other_ids)
     meta = dict(META, label_map={40: 2})
-    assert evaluate(VolumeMetric(metrics=('dice',), show_table=False), [sample], meta)['dice/spleen'] == 1.0
+    assert evaluate(VolumeMetric(scores=('dice',), show_table=False), [sample], meta)['dice/spleen'] == 1.0
 
 
 def test_files_hold_means_cases_and_rules(tmp_path, labels):
@@ -145,7 +143,7 @@ def test_a_table_without_distances_has_no_such_columns():
     [
         (dict(grid='file'), 'grid'),
         (dict(save_predictions=True), 'out_dir'),
-        (dict(metrics=('jaccard',)), 'jaccard'),
+        (dict(scores=('jaccard',)), 'jaccard'),
     ],
 )
 def test_bad_arguments_are_refused_at_once(arguments, words):
@@ -168,45 +166,4 @@ def test_missing_truth_prediction_and_classes_are_named(tmp_path, labels):
 def test_a_label_of_another_shape_names_the_case(tmp_path, labels):
     sample = sample_of(tmp_path, labels, file_labels=labels[:-1])
     with pytest.raises(ValueError, match="case 'case7'"):
-        evaluate(VolumeMetric(metrics=('dice',), show_table=False), [sample])
-
-
-@pytest.mark.parametrize('code', [0, 1])
-@pytest.mark.parametrize('kind', [nib.Nifti1Image, nib.Nifti2Image])
-def test_written_labels_copy_every_bit_of_the_grid(tmp_path, labels, kind, code):
-    affine = np.array([[-0.9, 0.1, 0, 17.3], [0.1, 0.9, 0.02, -3.1], [0, -0.03, 2.5, 8.7], [0, 0, 0, 1]])
-    image = kind(np.zeros((*labels.shape, 2), np.float32), None)
-    image.header.set_qform(affine, 1, strip_shears=True)
-    image.header.set_sform(affine, 2 * code)
-    image.header['descrip'] = b'scanner of a person'
-    nib.save(kind(image.dataobj, None, image.header), tmp_path / 'image.nii.gz')
-    source = nib.load(tmp_path / 'image.nii.gz')
-    write_labels(tmp_path / 'labels.nii.gz', labels, like=tmp_path / 'image.nii.gz')
-    saved = nib.load(tmp_path / 'labels.nii.gz')
-    np.testing.assert_array_equal(saved.affine, source.affine)
-    np.testing.assert_array_equal(saved.get_qform(), source.get_qform())
-    assert int(saved.header['sform_code']) == 2 * code
-    assert int(saved.header['qform_code']) == 1
-    assert bytes(saved.header['descrip'].tobytes()).strip(b'\0') == b''
-    np.testing.assert_array_equal(read_labels(tmp_path / 'labels.nii.gz'), labels)
-
-
-def test_many_classes_are_written_as_uint16_and_others_refused(tmp_path, labels):
-    image, _ = save_case(tmp_path, labels)
-    write_labels(tmp_path / 'out.nii', labels.astype(int) * 300, like=image)
-    assert read_labels(tmp_path / 'out.nii').max() == 600
-    for wrong, words in ((labels.astype(int) - 1, '0 to 65535'), (labels[1:], 'to_source_grid')):
-        with pytest.raises(ValueError, match=words):
-            write_labels(tmp_path / 'wrong.nii', wrong, like=image)
-    assert not os.path.exists(tmp_path / 'wrong.nii')
-
-
-def test_label_files_with_fractions_or_a_fourth_axis_are_refused(tmp_path):
-    nib.save(nib.Nifti1Image(np.full((3, 3, 3), 0.5, np.float32), np.eye(4)), tmp_path / 'soft.nii')
-    nib.save(nib.Nifti1Image(np.zeros((3, 3, 3, 2), np.uint8), np.eye(4)), tmp_path / 'four.nii')
-    nib.save(nib.Nifti1Image(np.ones((3, 3, 3, 1), np.float32), np.eye(4)), tmp_path / 'fine.nii')
-    with pytest.raises(ValueError, match='whole numbers'):
-        read_labels(tmp_path / 'soft.nii')
-    with pytest.raises(ValueError, match='three axes'):
-        read_labels(tmp_path / 'four.nii')
-    assert read_labels(tmp_path / 'fine.nii').shape == (3, 3, 3)
+        evaluate(VolumeMetric(scores=('dice',), show_table=False), [sample])

@@ -79,9 +79,7 @@ def test_update_is_the_stated_average_and_counts_its_steps(segmentor):
         for weight in segmentor.network.parameters():
             weight.add_(1.0)
     segmentor.update_teacher(0.9)
-    for old, new, student in zip(
-        before, segmentor.teacher.parameters(), segmentor.network.parameters(), strict=True
-    ):
+    for old, new, student in zip(before, segmentor.teacher.parameters(), segmentor.network.parameters(), strict=True):
         assert torch.allclose(new, 0.9 * old + 0.1 * student, atol=1e-6)
     assert segmentor.teacher.steps.item() == 2  # the copy and the update
 

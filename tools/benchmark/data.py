@@ -30,6 +30,7 @@ from rich.table import Table
 from medctx3d.datasets import PreparedStore
 from medctx3d.datasets.pipeline import build_pipeline
 from medctx3d.datasets.transforms import ForegroundCrop
+from medctx3d.utils.command_line import run_tool
 
 ORGANS = 13
 METAINFO = dict(classes=('background', *(f'organ {number}' for number in range(1, ORGANS + 1))), channels=('image',))
@@ -146,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_tool(main)

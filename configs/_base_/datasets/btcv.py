@@ -7,7 +7,13 @@ data_root = '{{$BTCV_ROOT:data/btcv}}'  # the variable, or the default after the
 patch_size = (96, 96, 96)
 load_pipeline = [
     dict(type='LoadVolume'),
-    dict(type='monai.transforms.Orientationd', keys=['image', 'label'], axcodes='RAS', labels=None, allow_missing_keys=True),
+    dict(
+        type='monai.transforms.Orientationd',
+        keys=['image', 'label'],
+        axcodes='RAS',
+        labels=None,
+        allow_missing_keys=True,
+    ),
     dict(
         type='monai.transforms.Spacingd',
         keys=['image', 'label'],
@@ -24,7 +30,9 @@ load_pipeline = [
         b_max=1.0,
         clip=True,
     ),
-    dict(type='monai.transforms.CropForegroundd', keys=['image', 'label'], source_key='image', allow_missing_keys=True),
+    dict(
+        type='monai.transforms.CropForegroundd', keys=['image', 'label'], source_key='image', allow_missing_keys=True
+    ),
 ]
 pipeline = [
     dict(type='ForegroundCrop', size=patch_size, pos=1.0, neg=1.0, balance='voxel'),

@@ -7,7 +7,13 @@ data_root = '{{$HIPPOCAMPUS_ROOT:data/hippocampus}}'  # the variable, or the def
 patch_size = (32, 48, 32)
 load_pipeline = [
     dict(type='LoadVolume'),
-    dict(type='monai.transforms.Orientationd', keys=['image', 'label'], axcodes='RAS', labels=None, allow_missing_keys=True),
+    dict(
+        type='monai.transforms.Orientationd',
+        keys=['image', 'label'],
+        axcodes='RAS',
+        labels=None,
+        allow_missing_keys=True,
+    ),
     dict(
         type='monai.transforms.Spacingd',
         keys=['image', 'label'],
@@ -15,7 +21,9 @@ load_pipeline = [
         mode=('bilinear', 'nearest'),
         allow_missing_keys=True,
     ),
-    dict(type='monai.transforms.NormalizeIntensityd', keys=['image']),  # per case: scales differ by orders of magnitude
+    dict(
+        type='monai.transforms.NormalizeIntensityd', keys=['image']
+    ),  # per case: scales differ by orders of magnitude
 ]
 pipeline = [
     dict(type='ForegroundCrop', size=patch_size, pos=1.0, neg=1.0, balance='class'),
@@ -33,7 +41,7 @@ dataset = dict(
     store=dict(type='PreparedStore', root='prepared/hippocampus'),
 )
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='SeededSampler', shuffle=True),

@@ -8,7 +8,13 @@ label_map = {1: 1, 2: 2, 3: 3, 4: 0, 5: 0, 6: 4, 7: 5, 8: 6, 9: 7, 10: 0, 11: 0,
 metainfo = dict(classes=classes, label_map=label_map, mirror_pairs=(('right_kidney', 'left_kidney'),))
 load_pipeline = [
     dict(type='LoadVolume'),
-    dict(type='monai.transforms.Orientationd', keys=['image', 'label'], axcodes='RAS', labels=None, allow_missing_keys=True),
+    dict(
+        type='monai.transforms.Orientationd',
+        keys=['image', 'label'],
+        axcodes='RAS',
+        labels=None,
+        allow_missing_keys=True,
+    ),
     dict(
         type='monai.transforms.Spacingd',
         keys=['image', 'label'],
@@ -49,7 +55,10 @@ train_dataloader = dict(
     **loader,
 )
 val_dataloader = dict(
-    batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(split='validation', **whole), **loader
+    batch_size=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(split='validation', **whole),
+    **loader,
 )
 test_dataloader = dict(
     batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dict(split='test', **whole), **loader

@@ -4,7 +4,7 @@ model = dict(
     type='VolumeSegmentor',
     network=dict(
         type='EncoderDecoder',
-        backbone=dict(type='UNetEncoder', in_channels=1, channels=(16, 32, 64, 128), strides=(1, 2, 2, 2)),
+        backbone=dict(type='UNetEncoder', in_channels=1, channels=(8, 16, 32, 64), strides=(1, 2, 2, 2)),
         decode_head=dict(type='UNetDecoder', num_classes=3),
     ),
     criterion=dict(
@@ -12,6 +12,10 @@ model = dict(
         loss_dice_ce=dict(type='monai.losses.DiceCELoss', to_onehot_y=True, softmax=True, include_background=False),
     ),
     inferer=dict(
-        type='monai.inferers.SlidingWindowInferer', roi_size=(32, 48, 32), sw_batch_size=4, overlap=0.5, mode='gaussian'
+        type='monai.inferers.SlidingWindowInferer',
+        roi_size=(32, 48, 32),
+        sw_batch_size=4,
+        overlap=0.5,
+        mode='gaussian',
     ),
 )

@@ -21,6 +21,10 @@ model = dict(
         ),
     ),
     inferer=dict(
-        type='monai.inferers.SlidingWindowInferer', roi_size=(96, 96, 96), sw_batch_size=4, overlap=0.5, mode='gaussian'
+        type='monai.inferers.SlidingWindowInferer',
+        roi_size=(96, 96, 96),
+        sw_batch_size=4,
+        overlap=0.5,
+        mode='gaussian',
     ),
 )

@@ -1,7 +1,7 @@
 """Measured anatomy: sizes, places and intensities that every phantom is drawn from.
 
-Positions are in mm in the frame of the two kidneys: x grows to the patient's right, y to the front, z to the head, and the
-origin is the midpoint of the kidney centroids. Volumes are in mL, intensities in HU.
+Positions are in mm in the frame of the two kidneys: x grows to the patient's right, y to the front, z to the head, and
+the origin is the midpoint of the kidney centroids. Volumes are in mL, intensities in HU.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ class Tissue(IntEnum):
     ESOPHAGUS_LUMEN = 57
 
 
+T = Tissue  # short, for the long lists of what may be painted over what
+
 LABEL_OF = {
     Tissue.MEDULLA_R: 2,
     Tissue.MEDULLA_L: 3,
@@ -114,8 +116,8 @@ ORGANS: dict[int, Organ] = {
     2: Organ(
         *(149, 0.22, 0.59, (90, 220), (64, 1, -6), (1, -1, 2), (3, 0, -2), (4, 4, 4)),
         blobs=(
-            ((58, -3, 14), (790, 650, 910, -190, -280, -40)),
-            ((68, 4, -26), (570, 710, 1020, -210, 120, -170)),
+            ((58, -3, 13), (850, 690, 850, -190, -260, -40)),
+            ((68, 4, -24), (620, 750, 930, -210, 110, -170)),
         ),
     ),
     3: Organ(
@@ -222,7 +224,7 @@ TISSUE_HU: dict[Tissue, tuple[float, float, float, float]] = {
     Tissue.COLON_CONTENT: (20, 26, 18, 35),
     Tissue.GUARD: (-103, -99, 6, 9),
     Tissue.ILIAC: (42, 135, 12, 4),
-    Tissue.TABLE: (-420, -420, 60, 0),
+    Tissue.TABLE: (-60, -60, 60, 0),
     Tissue.MEDULLA_R: (29, 152, 12, 5),
     Tissue.MEDULLA_L: (29, 152, 12, 5),
     Tissue.STOMACH_CONTENT: (22, 26, 16, 14),

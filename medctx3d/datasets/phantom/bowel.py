@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import Tissue as T
+from .anatomy import T
 from .canvas import Canvas, tube_field
 from .case import Patient
 from .fields import resample_curve, vector_sd
@@ -34,10 +34,10 @@ def paint_bowel(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> N
         rng: Source of the course of every loop.
     """
     _paint_colon(canvas, patient, rng)
-    for _ in range(26):
+    for _ in range(30):
         _paint_loop(canvas, patient, rng)
     root = np.array([0, 52, -10]) * patient.scale
-    for _ in range(36):
+    for _ in range(56):
         end = np.array([rng.uniform(-95, 95), rng.uniform(40, 118), rng.uniform(-115, 60)]) * patient.scale
         middle = (root + end) / 2 + vector_sd(rng, (10, 10, 10))
         radius = rng.uniform(1.0, 2.2)

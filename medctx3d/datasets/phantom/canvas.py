@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -34,8 +35,8 @@ class Axis(NamedTuple):
 class Canvas:
     """Tissue map painted by implicit fields.
 
-    Smooth fields are cheap on a coarse grid, edges need a fine one: a field is computed on the coarse grid, thresholded
-    there, and its linear interpolation is thresholded on the fine grid.
+    Smooth fields are cheap on a coarse grid, edges need a fine one: a field is computed on the coarse grid and
+    thresholded there, and its linear interpolation is thresholded on the fine grid.
 
     Args:
         axes: The three axes, x, y, z.
@@ -77,11 +78,19 @@ class Canvas:
         x, y, z = (line[box] for line in self.coordinates)
         return x, y, z
 
+    def calm(self, share: float) -> Coordinates:
+        """Coordinates (x, y, z) of the whole canvas with only a share of the warp, mm."""
+        lines = np.meshgrid(*(axis.field for axis in self.axes), indexing='ij', sparse=True)
+        x, y, z = (line + np.float32(share) * (c - line) for line, c in zip(lines, self.coordinates, strict=True))
+        return x, y, z
+
     def free(self, box: Box, over: Iterable[int]) -> np.ndarray:
         """Boolean array of a box: the voxels whose tissue is one of `over`."""
         return lookup(over)[self.coarse[box]]
 
-    def paint(self, tissue: int, field: np.ndarray, box: Box, *, over: Iterable[int], level: float = 0.0) -> np.ndarray:
+    def paint(
+        self, tissue: int, field: np.ndarray, box: Box, *, over: Iterable[int], level: float = 0.0
+    ) -> np.ndarray:
         """Set a tissue where `field > level`, in place of the tissues named in `over` only.
 
         Args:
@@ -125,7 +134,7 @@ class Canvas:
         """
         over = tuple(over)
         free = self.free(box, over)
-        count = int(round(volume / self.voxel_ml))
+        count = round(volume / self.voxel_ml)
         level = 0.0
         for _ in range(3):  # leaving loose pieces out costs volume; a second round makes up for it
             values = field[free]
@@ -141,7 +150,7 @@ class Canvas:
         return self.paint(tissue, field, box, over=over, level=np.nextafter(np.float32(level), np.float32(FAR)))
 
     def nearest(self, tissue: int, point: np.ndarray, box: Box) -> np.ndarray:
-        """Voxel centre (mm) of a tissue in a box that lies nearest to a point (mm); the point itself if there is none."""
+        """Voxel centre (mm) of a tissue in a box nearest to a point (mm); the point itself if there is none."""
         found = np.argwhere(self.coarse[box] == tissue)
         if not len(found):
             return point
@@ -195,7 +204,7 @@ def tube_field(canvas: Canvas, curve: np.ndarray, *, margin: float = 8.0, flat: 
     whole = canvas.box(curve[:, :3].min(0) - reach, curve[:, :3].max(0) + reach)
     x, y, z = canvas.at(whole)
     field = np.full(x.shape, FAR, np.float32)
-    for start, end in zip(curve[:-1], curve[1:], strict=True):
+    for start, end in itertools.pairwise(curve):
         near = np.maximum(start[3], end[3]) + margin
         part = canvas.box(np.minimum(start, end)[:3] - near, np.maximum(start, end)[:3] + near)
         local = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))

@@ -45,9 +45,7 @@ class Patient(NamedTuple):
         return (self.volumes[organ] / ORGANS[organ].volume) ** (1 / 3)
 
 
-def draw_patient(
-    rng: np.random.Generator, *, enhanced: bool | float | None, missing: Sequence[int] | None
-) -> Patient:
+def draw_patient(rng: np.random.Generator, *, enhanced: bool | float | None, missing: Sequence[int] | None) -> Patient:
     """Draw one patient from the population.
 
     Args:
@@ -67,8 +65,8 @@ def draw_patient(
     for organ, facts in ORGANS.items():
         shift = mode_a * np.array(facts.mode_a) + mode_c * np.array(facts.mode_c)
         centres[organ] = np.array(facts.centre) * scale + 0.8 * shift + vector_sd(rng, facts.rest, limit=1.5)
-        sway = 0.06 if organ == 6 else 0.11
-        turns[organ] = rotation(vector_sd(rng, (sway, sway, sway), limit=1.5))
+        sway = 0.06 if organ in (1, 6) else 0.10
+        turns[organ] = rotation(vector_sd(rng, (sway, sway, sway), limit=1.5).tolist())
     phase = 0.0 if rng.random() < 0.15 else float(np.clip(rng.normal(0.95, 0.17), 0.5, 1.35))
     absent = [4] if rng.random() < 0.08 else []
     lost_kidney = rng.random()

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage, optimize, special
 from skimage import measure
 
-from .anatomy import Tissue as T
+from .anatomy import T
 from .finding import Finding
 from .generate import Phantom
 from .measures import frame_of
@@ -44,7 +44,7 @@ def check_edge(clean: Phantom, *, blur: float) -> list[Finding]:
     """Check 7b: width of the edge between liver and fat in the axial plane.
 
     Args:
-        clean: Phantom without noise.
+        clean: Phantom without noise, with pixels below 1 mm.
         blur: Standard deviation of the in-plane blur that was asked for, mm.
 
     Returns:
@@ -72,7 +72,8 @@ def check_edge(clean: Phantom, *, blur: float) -> list[Finding]:
         lambda x, low, high, place, sd: low + (high - low) * special.ndtr((place - x) / sd),
         offsets, profile, p0=(fat, liver, 0, 1.5), bounds=([-200, -50, -5, 0.2], [50, 300, 5, 8]),
     )[0][3]  # fmt: skip
-    wanted = FWHM * np.sqrt(blur**2 + step**2 / 12)
+    # Variances add: the blur, the average over a pixel, the linear interpolation between pixels.
+    wanted = FWHM * np.sqrt(blur**2 + step**2 / 12 + step**2 / 6)
     return [Finding(7, 'width of the liver-fat edge, mm', FWHM * width, wanted - 0.5, wanted + 0.5)]
 
 

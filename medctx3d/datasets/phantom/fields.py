@@ -55,7 +55,7 @@ def smooth_noise(rng: np.random.Generator, axes: Sequence[np.ndarray], length: f
     return noise / np.float32((151 / 315) ** 1.5)
 
 
-def ellipsoid_distance(at: Coordinates, centre: Sequence[float], covariance: np.ndarray) -> np.ndarray:
+def ellipsoid_distance(at: Coordinates, centre: Sequence[float] | np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Mahalanobis distance from an ellipsoid's centre: 1 on its surface.
 
     Args:

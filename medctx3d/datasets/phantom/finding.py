@@ -42,7 +42,7 @@ class Summary(NamedTuple):
         mean: Mean value.
         extremes: Smallest and largest value.
         passed: Phantoms that passed.
-        count: Phantoms in which it could be measured.
+        total: Phantoms in which it could be measured.
     """
 
     check: int
@@ -52,7 +52,7 @@ class Summary(NamedTuple):
     mean: float
     extremes: tuple[float, float]
     passed: int
-    count: int
+    total: int
 
 
 def summarise(groups: Sequence[Sequence[Finding]]) -> list[Summary]:

@@ -83,8 +83,10 @@ def generate_phantom(
     fine = canvas.fine[crop]
     centres = [_centres(count, step, start) for count, step, start in _grid(spacing, extent, jitter)]
     means = tissue_means(streams[2], patient.enhancement)
-    image = render_hu(fine, blocks, centres, means=means, rng=streams[2], blur=0.85)
-    scanner = noise if isinstance(noise, Noise) else Noise(float(streams[3].uniform(8, 17) if noise is None else noise))
+    image = render_hu(fine, blocks, centres, means=means, rng=streams[2])
+    scanner = (
+        noise if isinstance(noise, Noise) else Noise(float(streams[3].uniform(8, 17) if noise is None else noise))
+    )
     image += scanner.draw(streams[4], image.shape, spacing)
     label = majority_label(fine, blocks)
     middle = tuple(slice(block // 2, None, block) for block in blocks)
@@ -117,7 +119,7 @@ def _check(seed: int, spacing: Sequence[float], extent: Sequence[float], missing
 def _grid(spacing: Sequence[float], extent: Sequence[float], jitter: np.ndarray) -> list[tuple[int, float, float]]:
     """Voxel count, voxel size and first centre (mm) of each output axis; z ends near the top of the liver."""
     grid = []
-    for step, size, middle in zip(spacing, extent, jitter + (0, 27, 0), strict=True):
+    for step, size, middle in zip(spacing, extent, jitter + np.array([0, 27, 0]), strict=True):
         count = round(size / step)
         grid.append((count, float(step), middle - (count - 1) / 2 * step))
     count, step, _ = grid[2]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .anatomy import ORGANS
-from .anatomy import Tissue as T
+from .anatomy import ORGANS, T
 from .canvas import Box, Canvas, tube_field
 from .case import Patient
 from .fields import blob_union, covariance_matrix, ellipsoid_distance, resample_curve, smooth_noise, vector_sd
@@ -25,13 +24,18 @@ def organ_blobs(
     growth, turn, centre = patient.growth(organ), patient.turns[organ], patient.centres[organ] + shift
     wobble = 5.0 if organ in (1, 6, 7) else 2.0
     spread = 1.12 if organ == 6 else 1.0  # what neighbours take from the liver makes it rounder than its blobs
-    stretch = np.diag(patient.scale / patient.scale.mean() * growth)
+    stretch = np.diag(growth * (1 if organ in (2, 3) else patient.scale / patient.scale.mean()) * np.ones(3))
     places, shapes = [], []
     for place, entries in facts.blobs:
         offset = spread * turn @ stretch @ (np.array(place) - np.array(facts.centre))
         places.append(centre + offset + vector_sd(rng, (wobble,) * 3, limit=1.5))
         form = turn @ stretch
-        shapes.append(form @ covariance_matrix(entries) @ form.T * np.exp(0.1 * rng.standard_normal()))
+        shapes.append(
+            form
+            @ covariance_matrix(entries)
+            @ form.T
+            * np.exp((0.05 if organ in (2, 3) else 0.1) * rng.standard_normal())
+        )
     reach = np.array([2.0 * np.sqrt(np.diagonal(shape)) for shape in shapes])
     box = canvas.box(np.min(np.array(places) - reach, axis=0), np.max(np.array(places) + reach, axis=0))
     return blob_union(canvas.at(box), np.array(places), np.array(shapes)), box
@@ -70,10 +74,10 @@ def paint_adrenals(canvas: Canvas, patient: Patient) -> None:
         centre = patient.centres[organ] + 4 * forward
         if organ == 12:  # the right gland lies on the back of the vena cava
             vein = canvas.nearest(T.IVC, centre, canvas.box(centre - 40, centre + 40))
-            gap = np.linalg.norm(vein - centre)
-            centre = centre + (vein - centre) * max(0.0, 1 - 8 * growth / max(gap, 1e-3))
+            gap = max(float(np.linalg.norm(vein - centre)), 1e-3)
+            centre = centre + (vein - centre) * max(0.0, 1 - 8 * growth / gap)
         box = canvas.box(centre - 36 * growth - 4, centre + 36 * growth + 4)
-        field = np.float32(-9)
+        field = np.full([part.stop - part.start for part in box], -9, np.float32)
         for angle in (0.45, -0.45):
             limb = np.cos(angle) * forward + np.sin(angle) * normal
             flat = np.cross(along, limb)
@@ -93,8 +97,8 @@ def paint_gallbladder(canvas: Canvas, patient: Patient, rng: np.random.Generator
 
 def paint_spleen(canvas: Canvas, patient: Patient, torso: Torso, rng: np.random.Generator) -> None:
     """Paint the spleen against the wall."""
-    field, box = organ_blobs(canvas, patient, 1, rng, shift=0.7 * _to_wall(canvas, torso, patient.centres[1], 36.0))
-    field += 0.45 * _wall_pull(torso, box) + 0.4 * canvas.closeness((T.PORTAL,), box, 8.0)
+    field, box = organ_blobs(canvas, patient, 1, rng, shift=0.6 * _to_wall(canvas, torso, patient.centres[1], 38.0))
+    field += 0.4 * _wall_pull(torso, box) + 0.4 * canvas.closeness((T.PORTAL,), box, 8.0)
     canvas.grow(T.SPLEEN, field, box, patient.volumes[1])
 
 
@@ -119,11 +123,14 @@ def paint_stomach(canvas: Canvas, patient: Patient, rng: np.random.Generator) ->
     """Paint the stomach, hollow, with fluid and a bubble of gas at the front."""
     fundus = patient.centres[7] + (np.array(ORGANS[7].blobs[0][0]) - ORGANS[7].centre) * patient.growth(7)
     spleen = canvas.nearest(T.SPLEEN, fundus, canvas.box(fundus - 90, fundus + 90))
-    gap = np.linalg.norm(spleen - fundus) - 26 * patient.growth(7)
+    size = 26 * patient.growth(7)
+    gap = float(np.linalg.norm(spleen - fundus)) - size
     field, box = organ_blobs(
-        canvas, patient, 7, rng, shift=(spleen - fundus) * np.clip(0.8 * gap / np.linalg.norm(spleen - fundus), 0, 1)
+        canvas, patient, 7, rng, shift=(spleen - fundus) * np.clip(0.8 * gap / (gap + size), 0, 1)
     )
-    field += 1.8 * canvas.closeness((T.SPLEEN,), box, 16.0) + 0.8 * canvas.closeness((T.PANCREAS, T.ESOPHAGUS), box, 8.0)
+    field += 1.8 * canvas.closeness((T.SPLEEN,), box, 16.0) + 0.8 * canvas.closeness(
+        (T.PANCREAS, T.ESOPHAGUS), box, 8.0
+    )
     mask = canvas.grow(T.STOMACH, field, box, patient.volumes[7])
     hollow = ndimage.gaussian_filter(mask.astype(np.float32), [3.0 / step for step in canvas.steps]) - np.float32(0.87)
     canvas.paint(T.STOMACH_CONTENT, hollow, box, over=(T.STOMACH,))
@@ -139,7 +146,7 @@ def paint_liver(canvas: Canvas, patient: Patient, torso: Torso, rng: np.random.G
     lobe = patient.centres[6] + (np.array(ORGANS[6].blobs[0][0]) - ORGANS[6].centre) * patient.scale
     field, box = organ_blobs(canvas, patient, 6, rng, shift=0.4 * _to_wall(canvas, torso, lobe, 38.0))
     x = canvas.at(box)[0]
-    field += 0.45 * _wall_pull(torso, box) / (1 + np.exp((-10 - x) / 15))
+    field += 0.4 * _wall_pull(torso, box) / (1 + np.exp((-20 - x) / 15))
     neighbours = (T.GALLBLADDER, T.IVC, T.PORTAL, T.ADRENAL_R, T.STOMACH)
     field += 0.6 * canvas.closeness(neighbours, box, 6.0)
     field += 1.0 * canvas.closeness((T.DUODENUM, T.GALLBLADDER, T.ADRENAL_R), box, 12.0)
@@ -172,6 +179,6 @@ def settle_diaphragm(canvas: Canvas, torso: Torso) -> None:
     top = np.where(solid.any(axis=2), z[solid.shape[2] - 1 - solid[:, :, ::-1].argmax(axis=2)], np.float32(1e3))
     top = ndimage.gaussian_filter(ndimage.grey_erosion(top, 3), [4.0 / step for step in canvas.steps[:2]])
     above = canvas.coordinates[2] - top[:, :, None]
-    lung = np.minimum(above - 5, 40 - torso.below_dome)
+    lung = np.minimum(above - 5, 18 - torso.below_dome)
     canvas.paint(T.DIAPHRAGM, lung + np.float32(3.5), canvas.whole, over=(T.CAVITY,))
     canvas.paint(T.LUNG, lung, canvas.whole, over=(T.DIAPHRAGM, T.CAVITY))

@@ -12,6 +12,7 @@ from .anatomy import LABEL_OF, TISSUE_HU, Tissue
 from .fields import smooth_noise
 
 MOST_PIECES = {10: 4, 8: 2, 12: 2, 13: 2}  # portal vein, aorta, adrenals
+BLUR = 0.85  # standard deviation of the scanner's in-plane blur, mm
 TAPS = 32  # length of the ring on which the noise filter is designed; correlations die long before
 
 
@@ -55,7 +56,7 @@ def block_mean(array: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
     for axis, block in enumerate(blocks):
         if block > 1:
             total = sum(np.take(array, range(start, array.shape[axis], block), axis) for start in range(block))
-            array = total / np.float32(block)
+            array = np.asarray(total) / np.float32(block)
     return array
 
 
@@ -113,7 +114,7 @@ def render_hu(
     *,
     means: np.ndarray,
     rng: np.random.Generator,
-    blur: float,
+    blur: float = BLUR,
 ) -> np.ndarray:
     """Noise-free image: tissue means, texture, blur of the scanner, average over the output voxel.
 
@@ -149,7 +150,7 @@ def render_hu(
     image += shade * (0.75 * smooth_noise(rng, axes, 13.0) + 0.66 * smooth_noise(rng, axes, 5.0))
     # Zero crossings of smooth noise are thin sheets: they stand for septa and small vessels in the fat.
     image += strands * 48 * np.exp(-np.square(smooth_noise(rng, axes, 15.0) / 0.14))
-    image -= muscle * rng.uniform(40, 110) * np.exp(-np.square(smooth_noise(rng, axes, 20.0) / 0.10))
+    image -= muscle * rng.uniform(10, 60) * np.exp(-np.square(smooth_noise(rng, axes, 20.0) / 0.10))
     return image
 
 

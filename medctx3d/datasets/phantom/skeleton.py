@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import Tissue as T
+from .anatomy import T
 from .canvas import Canvas, tube_field
 from .fields import ellipsoid_distance, resample_curve
 from .torso import SOFT, Body, Torso
 
 LEVELS = (-141, -107, -72, -35, 0, 34, 65, 96, 125, 154, 183, 212)  # centres of the bodies S1 to T6, mm
 BONE_OVER = (*SOFT, T.LUNG, T.DIAPHRAGM, T.MEDIASTINUM)
-RIBS = {  # (y, z) where a rib passes the side and the front, depth under the skin (mm), z of its vertebra
+RIBS: dict[
+    int, tuple[tuple[float, float], tuple[float, float], float, float]
+] = {  # (y, z) where a rib passes the side and the front, depth under the skin (mm), z of its vertebra
     12: ((-62, 48), (-50, 15), 42, 65),
     11: ((-75, 76), (-16, -1), 26, 96),
     10: ((-52, 76), (26, 10), 19, 125),
@@ -74,13 +76,9 @@ def _paint_rib(canvas: Canvas, body: Body, number: int, side: int, rng: np.rando
     level = level * body.z_scale
     scale = body.half_depth / 124
     points = [(22.0, float(body.spine_y(level)) - 22, level + 4), (42.0, float(body.spine_y(level)) - 42, level - 2)]
-    if number < 11:
-        y1, y2 = y1 * scale, y2 * scale
-        knees = ((-58 * scale, 0.72 * level + 0.28 * z1), (y1, z1), (y2, z2))
-        if number == 10:
-            knees = knees[1:]
-    else:
-        knees = ((y1 * scale, z1), (y2 * scale, z2))
+    knees = [(y1 * scale, z1), (y2 * scale, z2)]
+    if number < 10:
+        knees.insert(0, (-58 * scale, 0.72 * level + 0.28 * z1))
     for y, z in knees:
         points.append((*_under_skin(body, y, z, depth + 3.5 + 0.5 * jitter[0]), z + jitter[1]))
     curve = resample_curve(np.array([(side * px, py, pz, 4.6) for px, py, pz in points]), 7.0)

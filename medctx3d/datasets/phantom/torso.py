@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .anatomy import Tissue as T
+from .anatomy import T
 from .canvas import Canvas
 from .case import Patient
 from .fields import ellipsoid_distance, smooth_noise
@@ -89,7 +89,7 @@ def paint_torso(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> T
         Fields that later organs lean on.
     """
     body = make_body(patient)
-    x, y, z = canvas.coordinates
+    x, y, z = canvas.calm(0.35)
     y = y - np.float32(body.centre_y)
     radius = np.sqrt(x * x + y * y) + np.float32(1e-3)
     front = y / radius
@@ -97,9 +97,9 @@ def paint_torso(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> T
     groove = 9 * np.exp(-((x / 14) ** 2)) * (front < 0)
     skin = body.skin_radius(x / radius, front, z) - radius - groove
     bumps = smooth_noise(rng, [axis.field for axis in canvas.axes], 45.0)
-    fat = _fat_thickness(front, side, z, body.fat) * (1 + 0.12 * bumps)
+    fat = _fat_thickness(front, side, z, body.fat) * (1 + 0.10 * bumps)
     ribbed = 1 / (1 + np.exp((35 - z) / 12))  # where ribs carry the wall it is thinner
-    muscle = (14 - 4 * np.maximum(front, 0) ** 3 + 8 * np.maximum(-front, 0) ** 2) * (1 - 0.4 * ribbed)
+    muscle = (12.5 - 3 * np.maximum(front, 0) ** 3 + 8 * np.maximum(-front, 0) ** 2) * (1 - 0.4 * ribbed)
     cavity = (skin - fat - muscle).astype(np.float32)
     everything, box = (T.AIR,), canvas.whole
     canvas.paint(T.SKIN, skin, box, over=everything)
@@ -114,6 +114,7 @@ def paint_torso(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> T
     canvas.paint(T.DIAPHRAGM, 3.5 - below, box, over=(T.CAVITY,))
     canvas.paint(T.LUNG, -below, box, over=(T.DIAPHRAGM, T.CAVITY))
     _paint_chest(canvas, body)
+    _paint_table(canvas, body)
     return Torso(body, np.minimum(cavity, behind), below, skin)
 
 
@@ -154,6 +155,17 @@ def _paint_chest(canvas: Canvas, body: Body) -> None:
     )
     canvas.paint(T.MEDIASTINUM, 30 * heart + 5, box, over=(T.LUNG,))
     canvas.paint(T.HEART, heart, box, over=(T.LUNG, T.MEDIASTINUM))
+
+
+def _paint_table(canvas: Canvas, body: Body) -> None:
+    """Paint the shell of the scanner table behind the patient."""
+    x, y, _ = np.meshgrid(*(axis.field for axis in canvas.axes), indexing='ij', sparse=True)
+    back = body.centre_y - 1.02 * body.half_depth - 4
+    for gap in (0, 24):
+        curve = back - gap + np.square(x) / 900
+        shell = 1.6 - np.abs(y - curve)
+        shell = np.broadcast_to(shell.astype(np.float32), canvas.coarse.shape)
+        canvas.paint(T.TABLE, shell, canvas.whole, over=(T.AIR,))
 
 
 def paint_back_muscles(canvas: Canvas, torso: Torso) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import ORGANS, TUBES
-from .anatomy import Tissue as T
+from .anatomy import ORGANS, TUBES, T
 from .canvas import Canvas, tube_field
 from .case import Patient
 from .fields import resample_curve, smooth_noise, vector_sd
@@ -43,7 +42,9 @@ def paint_great_vessels(canvas: Canvas, patient: Patient, torso: Torso, rng: np.
     aorta[:, 1] = np.maximum(aorta[:, 1], torso.body.spine_y(aorta[:, 2]) + 17.5 + aorta[:, 3])
     ivc = placed_tube(patient, 'ivc', spine, rng, 2.0)
     ivc[:, 3] *= np.clip(patient.growth(9) ** 1.5, 0.8, 1.2)
-    ivc[:, 0] = np.maximum(ivc[:, 0], np.interp(ivc[:, 2], aorta[:, 2], aorta[:, 0] + 0.9 * aorta[:, 3]) + ivc[:, 3] + 1)
+    ivc[:, 0] = np.maximum(
+        ivc[:, 0], np.interp(ivc[:, 2], aorta[:, 2], aorta[:, 0] + 0.9 * aorta[:, 3]) + ivc[:, 3] + 1
+    )
     esophagus = placed_tube(patient, 'esophagus', spine, rng, 1.5)
     esophagus[:, 3] *= np.clip(patient.growth(5) ** 1.5, 0.75, 1.35)
     gap = np.interp(esophagus[:, 2], aorta[:, 2], aorta[:, 1] + aorta[:, 3]) + esophagus[:, 3] + 1
@@ -59,12 +60,13 @@ def paint_great_vessels(canvas: Canvas, patient: Patient, torso: Torso, rng: np.
     for trunk, radius in ((aorta, 5.5), (ivc, 7.0)):
         for side in (1, -1):
             start = trunk[0, :3] + np.array([0, 0, -2 - radius])
-            _vessel(canvas, [start, start + (side * 22, -4, -36), start + (side * 46, -30, -90)], radius, T.ILIAC)
+            bends = np.array([(0, 0, 0), (side * 22, -4, -36), (side * 46, -30, -90)])
+            _vessel(canvas, start + bends, radius, T.ILIAC)
 
 
-def _vessel(canvas: Canvas, points: list[np.ndarray], radius: float, tissue: T = T.VESSEL) -> None:
-    """Paint an unlabelled vessel through the given points."""
-    curve = np.array([(*point, radius) for point in points])
+def _vessel(canvas: Canvas, points: np.ndarray, radius: float, tissue: T = T.VESSEL) -> None:
+    """Paint an unlabelled vessel through the given points (P, 3) in mm."""
+    curve = np.column_stack([points, np.full(len(points), radius)])
     field, box = tube_field(canvas, resample_curve(curve, 8.0), margin=4.0)
     canvas.paint(tissue, field, box, over=(*OPEN, T.SINUS_FAT))
 
@@ -74,13 +76,15 @@ def paint_branches(canvas: Canvas, patient: Patient) -> None:
     shift = np.array([0, 0.5 * patient.spine_shift, 0])
     for organ, side in ((2, 1), (3, -1)):
         hilum = patient.centres[organ] + np.array([-side * 10, 9, -2])
-        _vessel(canvas, [np.array([6.0 + side * 12, 32, 2]) + shift, (hilum + (side * -20, 6, 0)), hilum], 3.8)
-        _vessel(canvas, [np.array([-6.0 + side * 6, 24, 6]) + shift, (hilum + (side * -18, -4, 4)), hilum], 2.4)
+        bends = np.array([(side * -20, 6, 0), (0, 0, 0)]) + hilum
+        _vessel(canvas, np.vstack([np.array([6.0 + side * 12, 32, 2]) + shift, bends]), 3.8)
+        bends = np.array([(side * -18, -4, 4), (0, 0, 0)]) + hilum
+        _vessel(canvas, np.vstack([np.array([-6.0 + side * 6, 24, 6]) + shift, bends]), 2.4)
     root = np.array([-4.0, 36, 14]) + shift
-    low = root + (8, 24, -95)
-    _vessel(canvas, [root, root + (1, 14, -14), root + (4, 18, -45), low], 3.2)
-    vein = organ_shift(patient, 11) + np.array([6.0, 56, 24])
-    _vessel(canvas, [vein, vein + (4, -2, -20), vein + (4, 2, -50), low + (12, 0, 0)], 4.6)
+    artery = root + np.array([(0, 0, 0), (1, 14, -14), (4, 18, -45), (8, 24, -95)])
+    _vessel(canvas, artery, 3.2)
+    vein = organ_shift(patient, 11) + np.array([(6.0, 56, 24), (10, 54, 4), (10, 58, -26)])
+    _vessel(canvas, np.vstack([vein, artery[-1] + np.array([12, 0, 0])]), 4.6)
 
 
 def paint_portal(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> np.ndarray:
@@ -95,7 +99,7 @@ def paint_portal(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> 
     points[1, :3] = (points[0, :3] + points[2, :3]) / 2 + (0, 1, 2)
     reach = patient.centres[13]  # the vein crosses right in front of the left adrenal
     gland = canvas.nearest(T.ADRENAL_L, points[2, :3], canvas.box(reach - 45, reach + 45))
-    points[2, :3] = gland + (0, points[2, 3], 1)
+    points[2, :3] = gland + np.array([0, points[2, 3] - 1, 0])
     field, box = tube_field(canvas, resample_curve(points, 6.0), margin=10.0)
     trunk = points[-2]
     for end in ((22, 2, 22), (26, -16, 6), (-24, 18, 22)):

@@ -5,5 +5,13 @@ from medctx3d.engine.hooks.iteration_seed_hook import IterationSeedHook
 from medctx3d.engine.hooks.portable_checkpoint_hook import PortableCheckpointHook
 from medctx3d.engine.hooks.progress_hook import ProgressHook
 from medctx3d.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from medctx3d.engine.hooks.volume_visualization_hook import VolumeVisualizationHook
 
-__all__ = ['EMATeacherHook', 'IterationSeedHook', 'PortableCheckpointHook', 'ProgressHook', 'SafeCheckpointHook']
+__all__ = [
+    'EMATeacherHook',
+    'IterationSeedHook',
+    'PortableCheckpointHook',
+    'ProgressHook',
+    'SafeCheckpointHook',
+    'VolumeVisualizationHook',
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -20,8 +19,8 @@ from medctx3d.registry import HOOKS
 class ProgressHook(Hook):
     """Show epoch, iteration, ETA, losses and the last validation Dice in one line.
 
-    On a terminal the line is live and the console log falls silent below warnings; the log file keeps everything.
-    Elsewhere (a file, CI) a plain line is printed every ``seconds``.
+    On a terminal the line is live; elsewhere (a file, CI) a plain line is printed every ``seconds``. The log file has
+    every figure.
 
     Args:
         seconds: Time between plain lines.
@@ -31,7 +30,7 @@ class ProgressHook(Hook):
 
     def __init__(self, seconds: float = 10.0) -> None:
         self.seconds = seconds
-        self.console = Console(stderr=True)
+        self.console = Console()
         self.dice = ''
         self._progress: Progress | None = None
         self._task = TaskID(0)
@@ -55,7 +54,6 @@ class ProgressHook(Hook):
         )
         self._progress = Progress(*columns, console=self.console, refresh_per_second=4)
         self._task = self._progress.add_task('epoch 1', total=runner.max_iters, completed=runner.iter, status='')
-        self._silence(runner, logging.WARNING)
         self._progress.start()
 
     def after_train_iter(
@@ -75,30 +73,32 @@ class ProgressHook(Hook):
         if now - self._printed >= self.seconds or done == runner.max_iters:
             self._printed = now
             left = (now - self._started) / max(done - self._first_iter, 1) * (runner.max_iters - done)
-            print(
+            self.console.print(
                 f'epoch {self._epoch(runner)}  iteration {done}/{runner.max_iters}  ETA {left:.0f} s  '
                 f'{self._status(outputs)}',
-                flush=True,
+                highlight=False,
+                soft_wrap=True,
             )
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Remember the validation Dice."""
         if metrics and 'dice' in metrics:
             self.dice = f'  val Dice {metrics["dice"]:.3f}'
+            if is_main_process():
+                self.console.print(f'validation after {runner.iter} iterations: mean Dice {metrics["dice"]:.3f}')
 
     def after_train(self, runner: Runner) -> None:
         """Close the bar."""
-        self._close(runner)
+        self._close()
 
     def after_run(self, runner: Runner) -> None:
         """Close the bar also where training was left early."""
-        self._close(runner)
+        self._close()
 
-    def _close(self, runner: Runner) -> None:
+    def _close(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-            self._silence(runner, logging.NOTSET)
 
     def _status(self, outputs: dict | None) -> str:
         terms = {name: value.item() for name, value in (outputs or {}).items() if 'loss' in name}
@@ -112,9 +112,3 @@ class ProgressHook(Hook):
         loader = runner.train_dataloader
         seen = (runner.iter + 1) * (loader.batch_size or 1) * runner.world_size
         return (seen - 1) // max(len(loader.dataset), 1) + 1
-
-    @staticmethod
-    def _silence(runner: Runner, level: int) -> None:
-        for handler in runner.logger.handlers:
-            if type(handler) is logging.StreamHandler:
-                handler.setLevel(level)

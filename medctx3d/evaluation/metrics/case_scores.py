@@ -36,12 +36,12 @@ class ScoreRules(NamedTuple):
     """How cases are scored; see :func:`check_rules`.
 
     Attributes:
-        metrics: Some of ``METRIC_NAMES``.
+        scores: Some of ``METRIC_NAMES``.
         nsd_tolerance_mm: Distance up to which two surfaces count as the same.
         absent: Key of ``ABSENT_RULES``.
     """
 
-    metrics: tuple[str, ...] = METRIC_NAMES
+    scores: tuple[str, ...] = METRIC_NAMES
     nsd_tolerance_mm: float = 2.0
     absent: str = 'missed_is_diagonal'
 
@@ -53,9 +53,9 @@ def check_rules(rules: ScoreRules) -> None:
         ValueError: A metric or the rule for absent organs is unknown, or the tolerance is not positive.
         ImportError: Distances are wanted and the package ``surface-distance`` is not installed.
     """
-    unknown = [name for name in rules.metrics if name not in METRIC_NAMES]
-    if unknown or not rules.metrics:
-        raise ValueError(f'metrics must be some of {METRIC_NAMES}, got {tuple(rules.metrics)}')
+    unknown = [name for name in rules.scores if name not in METRIC_NAMES]
+    if unknown or not rules.scores:
+        raise ValueError(f'scores must be some of {METRIC_NAMES}, got {tuple(rules.scores)}')
     if rules.absent not in ABSENT_RULES:
         raise ValueError(f'absent must be one of {tuple(ABSENT_RULES)}, got {rules.absent!r}')
     if not rules.nsd_tolerance_mm > 0:
@@ -134,7 +134,7 @@ def _score_masks(
         values['hd95'] = float(package.compute_robust_hausdorff(surfaces, 95))
         values['asd'] = float(np.mean(package.compute_average_surface_distance(surfaces)))
         values['nsd'] = float(package.compute_surface_dice_at_tolerance(surfaces, rules.nsd_tolerance_mm))
-    return {name: values[name] for name in rules.metrics}
+    return {name: values[name] for name in rules.scores}
 
 
 def _absent(rules: ScoreRules, *, in_truth: bool, in_prediction: bool, diagonal: float) -> dict[str, float]:
@@ -143,11 +143,11 @@ def _absent(rules: ScoreRules, *, in_truth: bool, in_prediction: bool, diagonal:
         overlap, distance = 0.0, diagonal
     else:
         overlap, distance = (0.0 if in_truth else np.nan), np.nan
-    return {name: distance if name in DISTANCES else overlap for name in rules.metrics}
+    return {name: distance if name in DISTANCES else overlap for name in rules.scores}
 
 
 def _wants_surfaces(rules: ScoreRules) -> bool:
-    return not {'hd95', 'asd', 'nsd'}.isdisjoint(rules.metrics)
+    return not {'hd95', 'asd', 'nsd'}.isdisjoint(rules.scores)
 
 
 def _surface_distance() -> ModuleType:
@@ -156,5 +156,5 @@ def _surface_distance() -> ModuleType:
     except ImportError as error:
         raise ImportError(
             'HD95, ASD and NSD need the package surface-distance: pip install surface-distance, or set '
-            "metrics=('dice', 'iou')"
+            "scores=('dice', 'iou')"
         ) from error

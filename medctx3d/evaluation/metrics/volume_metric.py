@@ -32,7 +32,7 @@ class VolumeMetric(BaseMetric):
     Args:
         grid: ``source`` brings the prediction to the file's own grid and compares it with the label file;
             ``working`` compares on the grid of the network, where ``gt_sem_seg`` lies (quicker, for validation).
-        metrics: Some of ``dice``, ``iou``, ``hd95`` (mm), ``asd`` (mm), ``nsd``.
+        scores: Some of ``dice``, ``iou``, ``hd95`` (mm), ``asd`` (mm), ``nsd``.
         nsd_tolerance_mm: Distance up to which two surfaces count as the same.
         absent: Rule for organs that truth or prediction lack, ``missed_is_diagonal`` or ``nan``; ``results.json``
             states it.
@@ -52,7 +52,7 @@ class VolumeMetric(BaseMetric):
     def __init__(
         self,
         grid: Literal['source', 'working'] = 'source',
-        metrics: Sequence[str] = METRIC_NAMES,
+        scores: Sequence[str] = METRIC_NAMES,
         *,
         nsd_tolerance_mm: float = 2.0,
         absent: Literal['missed_is_diagonal', 'nan'] = 'missed_is_diagonal',
@@ -67,7 +67,7 @@ class VolumeMetric(BaseMetric):
             raise ValueError(f"VolumeMetric: grid must be 'source' or 'working', got {grid!r}")
         if save_predictions and out_dir is None:
             raise ValueError('VolumeMetric: save_predictions=True needs a place, set out_dir')
-        self.rules = ScoreRules(tuple(metrics), nsd_tolerance_mm, absent)
+        self.rules = ScoreRules(tuple(scores), nsd_tolerance_mm, absent)
         check_rules(self.rules)
         self.grid = grid
         self.out_dir = out_dir
@@ -108,7 +108,7 @@ class VolumeMetric(BaseMetric):
         if self.out_dir is not None:
             write_results(self.out_dir, summary)
         per_class = {
-            f'{metric}/{name}': summary['classes'][name][metric] for metric in self.rules.metrics for name in names
+            f'{metric}/{name}': summary['classes'][name][metric] for metric in self.rules.scores for name in names
         }
         return {**summary['mean'], **per_class}
 

@@ -21,7 +21,7 @@ PATCH = 16
 class UNETREncoder(BaseModule):
     """The encoder half of MONAI's UNETR (arXiv 2103.10504): a ViT over 16^3 patches and its skip convolutions.
 
-    A hidden token loses its content and keeps its position embedding: the transformer knows where something is missing.
+    A hidden token loses its content and keeps its position: the transformer knows where something is missing.
 
     Args:
         in_channels: C.

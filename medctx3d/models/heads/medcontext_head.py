@@ -87,7 +87,8 @@ class MedContextHead(AuxiliaryHead):
     ) -> dict[str, Tensor]:
         """The supervised terms on the hidden crop, and the consistency term; see :class:`AuxiliaryHead`."""
         assert taught is not None, 'the segmentor checks requires_teacher when it is built'
-        assert view is not None and view.mask is not None
+        assert view is not None
+        assert view.mask is not None
         x, y, z = target.shape[2:]
         hidden = resize_mask(view.mask, (x, y, z))
         region = None if self.region == 'all' else hidden

@@ -56,7 +56,9 @@ class UNetDecoder(BaseModule):
             if any(fine * s != coarse for fine, s, coarse in zip(total[level], step, total[level + 1], strict=True)):
                 raise ValueError(f'UNetDecoder: each stride must be a multiple of the one before, got {strides}')
             self.blocks.append(
-                UnetUpBlock(3, in_channels[level + 1], in_channels[level], 3, 1, upsample_kernel_size=step, norm_name=norm)
+                UnetUpBlock(
+                    3, in_channels[level + 1], in_channels[level], 3, 1, upsample_kernel_size=step, norm_name=norm
+                )
             )
         self.outs = nn.ModuleList(UnetOutBlock(3, in_channels[level], num_classes) for level in range(levels))
 

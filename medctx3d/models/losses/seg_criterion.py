@@ -57,7 +57,7 @@ class SegCriterion(nn.Module):
         if len(logits) < len(self.level_weights):
             raise ValueError(
                 f'SegCriterion has {len(self.level_weights)} level_weights but the network answers with '
-                f'{len(logits)} logits level(s): raise the decoder\'s number of levels or shorten level_weights'
+                f"{len(logits)} logits level(s): raise the decoder's number of levels or shorten level_weights"
             )
         totals: dict[str, Tensor] = {}
         with torch.autocast(device_type=target.device.type, enabled=False):

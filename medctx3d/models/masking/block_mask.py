@@ -28,7 +28,9 @@ class BlockMask(MaskingStrategy):
     def __init__(self, ratio: float, block: tuple[int, int] = (1, 3)) -> None:
         super().__init__(ratio)
         if len(block) != 2 or not 1 <= block[0] <= block[1]:
-            raise ValueError(f'BlockMask: block must be (shortest, longest) with 1 <= shortest <= longest, got {block}')
+            raise ValueError(
+                f'BlockMask: block must be (shortest, longest) with 1 <= shortest <= longest, got {block}'
+            )
         self.block = (int(block[0]), int(block[1]))
 
     def __call__(self, batch_size: int, grid: Size3, *, device: torch.device | None = None) -> Tensor:

@@ -41,5 +41,7 @@ class WholeNet(BaseModule):
         if isinstance(answer, Tensor):
             answer = answer.unbind(1) if answer.ndim == 6 else (answer,)
         if not isinstance(answer, Sequence):
-            raise TypeError(f'WholeNet: {type(self.net).__name__} must answer with tensors, got {type(answer).__name__}')
+            raise TypeError(
+                f'WholeNet: {type(self.net).__name__} must answer with tensors, got {type(answer).__name__}'
+            )
         return SegOutput(logits=tuple(answer))

@@ -52,7 +52,9 @@ class VolumeSegmentor(BaseModel):
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
         self.network = MODELS.build(network) if isinstance(network, dict) else network
         self.criterion = LOSSES.build(criterion) if isinstance(criterion, dict) else criterion
-        heads = {name: HEADS.build(head) if isinstance(head, dict) else head for name, head in (auxiliary or {}).items()}
+        heads = {
+            name: HEADS.build(head) if isinstance(head, dict) else head for name, head in (auxiliary or {}).items()
+        }
         self.auxiliary = nn.ModuleDict(heads)
         self.teacher = None if teacher is None else MODELS.build(teacher, default_args=dict(model=self.network))
         self.inferer = TASK_UTILS.build(inferer) if isinstance(inferer, dict) else inferer
@@ -60,12 +62,12 @@ class VolumeSegmentor(BaseModel):
         for name, head in heads.items():
             if head.requires_teacher and self.teacher is None:
                 raise ValueError(
-                    f"auxiliary head {name!r} ({type(head).__name__}) follows a teacher, but the model has none: "
+                    f'auxiliary head {name!r} ({type(head).__name__}) follows a teacher, but the model has none: '
                     "add teacher=dict(type='EMATeacher') to the model"
                 )
 
     def forward(self, inputs: Tensor, data_samples: list[VolumeDataSample] | None = None, mode: str = 'tensor') -> Any:
-        """mmengine's three modes.
+        """Mmengine's three modes.
 
         Args:
             inputs: (N, C, X, Y, Z).

@@ -1,0 +1,34 @@
+"""How a tool ends when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+
+TRACEBACK = 'MEDCTX3D_TRACEBACK'
+
+
+def run_tool(main: Callable[[], None]) -> None:
+    """Run a tool's ``main`` and turn errors of use into one readable message and exit code 1.
+
+    A wrong file, value or option raises ValueError or OSError somewhere with a message that says what to do; the
+    call stack in front of it helps nobody who does not know the code. Every other error is a defect of the program
+    and keeps its traceback. ``MEDCTX3D_TRACEBACK=1`` shows it always.
+
+    Args:
+        main: Reads ``sys.argv`` itself.
+    """
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        console = Console(stderr=True, soft_wrap=True)
+        console.print(f'error: {error}', style='bold red', markup=False, highlight=False)
+        console.print(f'(the call stack: {TRACEBACK}=1)', style='dim', markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit('interrupted')
