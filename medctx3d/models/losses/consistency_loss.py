@@ -16,9 +16,9 @@ class ConsistencyLoss(nn.Module):
 
     With student :math:`\tilde z` and teacher :math:`z_T`, both (N, K, X, Y, Z):
 
-    - ``mean_square``: per sample :math:`\mathrm{mean}(\tilde z - z_T)^2 / \mathrm{mean}(z_T^2)`, then the
-      mean over the batch. A relative error: it does not change with crop size, batch size or the scale of the logits, and ranks of
-      a distributed run average to the value of one process.
+    - ``mean_square``: per sample :math:`\mathrm{mean}(\tilde z - z_T)^2 / \mathrm{mean}(z_T^2)`, then the mean over
+      the batch. A relative error: it does not change with crop size, batch size or the scale of the logits, and
+      ranks of a distributed run average to the value of one process.
     - ``frobenius``: :math:`\mathrm{mean}(\tilde z - z_T)^2 / \|z_T\|_F` with the norm over the whole batch, the
       published form (MedContext, arXiv 2402.17725). It shrinks with the square root of the number of voxels: about
       1e-4 at 96^3 with 14 classes, beside a Dice + cross-entropy near 1.

@@ -40,8 +40,8 @@ class VolumePreprocessor(BaseDataPreprocessor):
             if len(set(shapes)) > 1:
                 cases = [sample.get('case', '?') for sample in samples or []]
                 raise ValueError(
-                    f'the volumes of one batch differ in shape: {shapes} (cases {cases}); crop them to one size in the '
-                    'pipeline, or use batch_size=1 for whole volumes'
+                    f'the volumes of one batch differ in shape: {shapes} (cases {cases}); crop them to one size '
+                    'in the pipeline, or use batch_size=1 for whole volumes'
                 )
             inputs = torch.stack(list(inputs))
         return dict(inputs=inputs.float(), data_samples=samples)
