@@ -74,15 +74,22 @@ def prepare_launch(config: Config, launcher: str) -> None:
 def close_schedules(config: Config) -> None:
     """Let parameter schedulers without ``end`` run to the end of training, so that its length is typed once.
 
+    One that would begin after the end is dropped: a run cut short on the command line then only warms up.
+
     Args:
         config: Changed in place.
     """
     schedulers = config.get('param_scheduler') or []
     loop = config.get('train_cfg') or {}
+    kept = []
     for scheduler in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
         length = loop.get('max_epochs') if scheduler.get('by_epoch', True) else loop.get('max_iters')
         if 'end' not in scheduler and length is not None:
+            if scheduler.get('begin', 0) >= length:
+                continue
             scheduler['end'] = length
+        kept.append(scheduler)
+    config.param_scheduler = kept
 
 
 def use_amp(config: Config, dtype: str) -> None:

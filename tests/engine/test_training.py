@@ -147,3 +147,11 @@ def test_open_schedules_end_with_training():
     )
     close_schedules(config)
     assert [scheduler['end'] for scheduler in config.param_scheduler] == [7, 70]
+
+
+def test_schedules_that_begin_after_a_shortened_training_are_dropped():
+    warmup = dict(type='LinearLR', by_epoch=False, end=50)
+    cosine = dict(type='CosineAnnealingLR', by_epoch=False, begin=50)
+    config = Config(dict(train_cfg=dict(max_iters=20), param_scheduler=[warmup, cosine]))
+    close_schedules(config)
+    assert [scheduler['type'] for scheduler in config.param_scheduler] == ['LinearLR']

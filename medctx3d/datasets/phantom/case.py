@@ -67,6 +67,9 @@ def draw_patient(rng: np.random.Generator, *, enhanced: bool | float | None, mis
         centres[organ] = np.array(facts.centre) * scale + 0.8 * shift + vector_sd(rng, facts.rest, limit=1.5)
         sway = 0.06 if organ in (1, 6) else 0.10
         turns[organ] = rotation(vector_sd(rng, (sway, sway, sway), limit=1.5).tolist())
+    # Rare draws would turn the order of neighbours round, which no patient showed.
+    centres[11][2] = min(centres[11][2], centres[6][2] - 16)
+    centres[4][2] = min(centres[4][2], centres[10][2] - 12)
     phase = 0.0 if rng.random() < 0.15 else float(np.clip(rng.normal(0.95, 0.17), 0.5, 1.35))
     absent = [4] if rng.random() < 0.08 else []
     lost_kidney = rng.random()

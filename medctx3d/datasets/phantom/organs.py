@@ -23,7 +23,7 @@ def organ_blobs(
     facts = ORGANS[organ]
     growth, turn, centre = patient.growth(organ), patient.turns[organ], patient.centres[organ] + shift
     wobble = 5.0 if organ in (1, 6, 7) else 2.0
-    spread = 1.12 if organ == 6 else 1.0  # what neighbours take from the liver makes it rounder than its blobs
+    spread = 1.17 if organ == 6 else 1.0  # what neighbours take from the liver makes it rounder than its blobs
     stretch = np.diag(growth * (1 if organ in (2, 3) else patient.scale / patient.scale.mean()) * np.ones(3))
     places, shapes = [], []
     for place, entries in facts.blobs:
@@ -144,9 +144,9 @@ def paint_stomach(canvas: Canvas, patient: Patient, rng: np.random.Generator) ->
 def paint_liver(canvas: Canvas, patient: Patient, torso: Torso, rng: np.random.Generator) -> None:
     """Paint the liver into what the other organs leave, with hepatic veins and portal branches."""
     lobe = patient.centres[6] + (np.array(ORGANS[6].blobs[0][0]) - ORGANS[6].centre) * patient.scale
-    field, box = organ_blobs(canvas, patient, 6, rng, shift=0.4 * _to_wall(canvas, torso, lobe, 38.0))
+    field, box = organ_blobs(canvas, patient, 6, rng, shift=0.3 * _to_wall(canvas, torso, lobe, 38.0))
     x = canvas.at(box)[0]
-    field += 0.4 * _wall_pull(torso, box) / (1 + np.exp((-20 - x) / 15))
+    field += 0.33 * _wall_pull(torso, box) / (1 + np.exp((-20 - x) / 15))
     neighbours = (T.GALLBLADDER, T.IVC, T.PORTAL, T.ADRENAL_R, T.STOMACH)
     field += 0.6 * canvas.closeness(neighbours, box, 6.0)
     field += 1.0 * canvas.closeness((T.DUODENUM, T.GALLBLADDER, T.ADRENAL_R), box, 12.0)

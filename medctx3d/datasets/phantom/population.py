@@ -42,7 +42,7 @@ def check_patients(count: int, *, seed: int = 0, step: float = 3.0) -> Iterator[
         findings = [finding for check in BY_LABEL for finding in check(phantom)]
         if number == seed:  # the scanner is the same for all patients
             findings += check_noise(phantom, _scan(number, (step, step, step), Noise(0.0)), noise)
-            findings += check_edge(_scan(number, (0.75, 0.75, 6.0), Noise(0.0)), blur=BLUR)
+            findings += check_edge(_scan(number, (0.75, 0.75, 1.5), Noise(0.0)), blur=BLUR)
         yield findings + [Finding(0, T(k).name, v, 0, np.inf) for k, v in enumerate(volumes_ml(phantom)) if k and v]
 
 

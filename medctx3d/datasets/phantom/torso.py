@@ -68,9 +68,9 @@ class Torso(NamedTuple):
 def make_body(patient: Patient) -> Body:
     """Outline of a patient: the cavity follows body size, the fat comes on top of it."""
     return Body(
-        half_width=146 * float(patient.scale[0]) + 14 * patient.fat,
-        half_depth=104 * float(patient.scale[1]) + 20 * patient.fat,
-        centre_y=26 * float(patient.scale[1]),
+        half_width=147 * float(patient.scale[0]) + 16 * patient.fat,
+        half_depth=106 * float(patient.scale[1]) + 22 * patient.fat,
+        centre_y=25 * float(patient.scale[1]),
         fat=patient.fat,
         spine_shift=patient.spine_shift,
         z_scale=float(patient.scale[2]),
@@ -124,7 +124,7 @@ def _fat_thickness(front: np.ndarray, side: np.ndarray, z: np.ndarray, fat: floa
     low = 1 / (1 + np.exp((z + 45) / 15))
     back = back * (1 - 0.6 / (1 + np.exp((35 - z) / 12)))
     love_handle = 22 * low * side * np.maximum(-front, 0) * 2
-    return np.float32(fat) * (13 + ahead * (6 + 6 * low) + 5 * back + love_handle)
+    return np.float32(fat) * (15 + ahead * (6 + 6 * low) + 11 * back + love_handle)
 
 
 def _dome(canvas: Canvas, patient: Patient) -> np.ndarray:
