@@ -1,7 +1,7 @@
 """The whole way in a few minutes on a CPU: generate scans, train MedContext, test, predict, draw.
 
     make demo
-    python tools/demo.py --work-dir work_dirs/demo --iterations 900
+    python tools/demo.py --work-dir work_dirs/demo --iterations 1000
 
 Every step is one of the project's own commands; the demo prints each before it runs it.
 """
@@ -22,7 +22,7 @@ from medctx3d.utils.command_line import run_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = 'configs/medcontext/unet_phantom.py'
-ITERATIONS = 900
+ITERATIONS = 1000
 
 
 def parse_args() -> argparse.Namespace:

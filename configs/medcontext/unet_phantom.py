@@ -8,7 +8,11 @@ _base_ = [
 ]
 
 model = dict(
-    network=dict(backbone=dict(block='plain'), decode_head=dict(num_classes=8)),
+    network=dict(
+        # The first stage halves the grid: an eighth of the work, and the logits are interpolated back.
+        backbone=dict(block='plain', channels=(16, 32, 64, 128), strides=(2, 2, 2, 2)),
+        decode_head=dict(num_classes=7),
+    ),
     inferer=dict(roi_size=(48, 48, 32)),
     teacher=dict(type='EMATeacher'),
     auxiliary=dict(
@@ -21,4 +25,6 @@ model = dict(
         )
     ),
 )
+train_cfg = dict(max_iters=1000, val_interval=500)
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
 custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive')]

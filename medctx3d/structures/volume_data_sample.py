@@ -23,7 +23,8 @@ class VolumeDataSample(BaseDataElement):
     @property
     def gt_sem_seg(self) -> VolumeData:
         """Truth, data (1, X, Y, Z) int64."""
-        return self._gt_sem_seg
+        value: VolumeData = self._gt_sem_seg
+        return value
 
     @gt_sem_seg.setter
     def gt_sem_seg(self, value: VolumeData) -> None:
@@ -36,7 +37,8 @@ class VolumeDataSample(BaseDataElement):
     @property
     def pred_sem_seg(self) -> VolumeData:
         """Predicted class ids, data (1, X, Y, Z) int64."""
-        return self._pred_sem_seg
+        value: VolumeData = self._pred_sem_seg
+        return value
 
     @pred_sem_seg.setter
     def pred_sem_seg(self, value: VolumeData) -> None:
@@ -49,7 +51,8 @@ class VolumeDataSample(BaseDataElement):
     @property
     def seg_logits(self) -> VolumeData:
         """Scores before the softmax, data (K, X, Y, Z)."""
-        return self._seg_logits
+        value: VolumeData = self._seg_logits
+        return value
 
     @seg_logits.setter
     def seg_logits(self, value: VolumeData) -> None:

@@ -254,3 +254,8 @@ def test_training_steps_reduce_the_loss(segmentor):
         totals.append(total.item())
     assert sum(totals[-5:]) < 0.8 * sum(totals[:5])
     assert any(earlier != later for earlier, later in pairwise(totals))
+
+
+def test_an_auxiliary_objective_of_another_kind_is_refused():
+    with pytest.raises(TypeError, match="'odd' must be an AuxiliaryHead, got Identity"):
+        MODELS.build(dict(tiny_segmentor_config(medcontext=False), auxiliary=dict(odd=torch.nn.Identity())))

@@ -1,10 +1,10 @@
-"""Generated abdominal CT at 5 mm, seven organs; made by tools/dataset/make_phantom.py in half a minute."""
+"""Generated abdominal CT at 5 mm, six organs; made by tools/dataset/make_phantom.py in half a minute."""
 
 data_root = '{{$PHANTOM_ROOT:data/phantom}}'  # the variable, or the default after the colon
 patch_size = (48, 48, 32)
-classes = ('background', 'spleen', 'right_kidney', 'left_kidney', 'liver', 'stomach', 'aorta', 'inferior_vena_cava')
-# At 5 mm the other six organs are a few voxels each; they count as background.
-label_map = {1: 1, 2: 2, 3: 3, 4: 0, 5: 0, 6: 4, 7: 5, 8: 6, 9: 7, 10: 0, 11: 0, 12: 0, 13: 0}
+classes = ('background', 'spleen', 'right_kidney', 'left_kidney', 'liver', 'stomach', 'aorta')
+# At 5 mm the other seven organs are a few voxels each; they count as background.
+label_map = {1: 1, 2: 2, 3: 3, 4: 0, 5: 0, 6: 4, 7: 5, 8: 6, 9: 0, 10: 0, 11: 0, 12: 0, 13: 0}
 metainfo = dict(classes=classes, label_map=label_map, mirror_pairs=(('right_kidney', 'left_kidney'),))
 load_pipeline = [
     dict(type='LoadVolume'),

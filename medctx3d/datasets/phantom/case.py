@@ -58,7 +58,7 @@ def draw_patient(rng: np.random.Generator, *, enhanced: bool | float | None, mis
     """
     size, mode_a, mode_c = vector_sd(rng, (1, 1, 1), limit=2.0)
     scale = np.array([1 + 0.09 * size, 1 + 0.10 * size, 1 + 0.03 * size])
-    fat = float(np.clip(np.exp(0.2 * size + 0.25 * vector_sd(rng, (1,))[0]), 0.55, 1.6))
+    fat = float(np.clip(np.exp(0.2 * size + 0.25 * vector_sd(rng, (1,))[0]), 0.6, 1.4))
     volumes = _volumes(rng, size)
     centres = {}
     turns = {}

@@ -61,7 +61,7 @@ def generate_phantom(
 
     Args:
         seed: Number of the patient, 0 or larger.
-        spacing: Voxel size along x, y, z in mm, 0.4 to 8.
+        spacing: Voxel size along x, y, z in mm, 0.4 to 10.
         extent: Field of view along x, y, z in mm; rounded to whole voxels.
         enhanced: Amount of contrast medium: False or 0 is none, True or 1 the portal-venous phase; None draws it.
         noise: Noise of the finished image, or its standard deviation in HU; None draws 8 to 17 HU.
@@ -73,7 +73,7 @@ def generate_phantom(
     Raises:
         ValueError: If an argument is out of range.
     """
-    _check(seed, spacing, extent, missing)
+    check_arguments(seed, spacing, extent, missing)
     streams = [np.random.default_rng([seed, number]) for number in range(5)]
     patient = draw_patient(streams[0], enhanced=enhanced, missing=missing)
     jitter = streams[3].uniform(-1, 1, 3) * (6, 5, 8)
@@ -104,12 +104,18 @@ def generate_phantom(
     return Phantom(values, label, affine, np.ascontiguousarray(fine[middle]), info)
 
 
-def _check(seed: int, spacing: Sequence[float], extent: Sequence[float], missing: Sequence[int] | None) -> None:
-    """Refuse arguments that cannot give an abdomen."""
+def check_arguments(
+    seed: int, spacing: Sequence[float], extent: Sequence[float], missing: Sequence[int] | None = None
+) -> None:
+    """Refuse arguments of `generate_phantom` that cannot give an abdomen.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
     if seed < 0:
         raise ValueError(f'seed must be 0 or larger, got {seed}')
-    if len(spacing) != 3 or not all(0.4 <= step <= 8 for step in spacing):
-        raise ValueError(f'spacing must be three voxel sizes of 0.4 to 8 mm, got {tuple(spacing)}')
+    if len(spacing) != 3 or not all(0.4 <= step <= 10 for step in spacing):
+        raise ValueError(f'spacing must be three voxel sizes of 0.4 to 10 mm, got {tuple(spacing)}')
     if len(extent) != 3 or not all(size >= 8 * step for size, step in zip(extent, spacing, strict=True)):
         raise ValueError(f'extent must be three lengths of at least 8 voxels each, in mm, got {tuple(extent)}')
     if missing is not None and not set(missing) <= {2, 3, 4}:
@@ -139,7 +145,7 @@ def _axes(
     """Axes of the canvas, painted voxels per output voxel, and the part of the canvas that the image shows."""
     axes, blocks, crop = [], [], []
     for number, (count, step, start) in enumerate(_grid(spacing, extent, jitter)):
-        block = 1 if step < 1.2 else 2 if step < 5.3 else int(np.ceil(step / 2.6))
+        block = 1 if step < 1.2 else 2 if step < 6.5 else int(np.ceil(step / 3))
         below = above = 0
         if number == 2:  # organ volumes are exact only if the organs are whole
             below = max(0, int(np.ceil((start - ORGAN_BOTTOM) / step)))

@@ -97,7 +97,9 @@ def paint_gallbladder(canvas: Canvas, patient: Patient, rng: np.random.Generator
 
 def paint_spleen(canvas: Canvas, patient: Patient, torso: Torso, rng: np.random.Generator) -> None:
     """Paint the spleen against the wall."""
-    field, box = organ_blobs(canvas, patient, 1, rng, shift=0.6 * _to_wall(canvas, torso, patient.centres[1], 38.0))
+    field, box = organ_blobs(
+        canvas, patient, 1, rng, shift=_to_wall(canvas, torso, patient.centres[1], 32 * patient.growth(1))
+    )
     field += 0.4 * _wall_pull(torso, box) + 0.4 * canvas.closeness((T.PORTAL,), box, 8.0)
     canvas.grow(T.SPLEEN, field, box, patient.volumes[1])
 
@@ -110,7 +112,7 @@ def _to_wall(canvas: Canvas, torso: Torso, point: np.ndarray, wanted: float) -> 
     )
     outward = point - (0, torso.body.centre_y + 20, point[2])
     outward /= np.linalg.norm(outward)
-    return outward * np.clip(torso.cavity[voxel] - wanted, -20, 25)
+    return outward * np.clip(torso.cavity[voxel] - wanted, -20, 30)
 
 
 def _wall_pull(torso: Torso, box: Box) -> np.ndarray:

@@ -107,7 +107,8 @@ def plan_jobs(out_dir: Path, settings: Settings) -> dict[str, list[Job]]:
         jobs[split] = []
         for case in cases:
             seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
-            plane, along = 1 + settings.vary * np.random.default_rng([settings.seed, number, 1]).uniform(-1, 1, 2)
+            factors = 1 + settings.vary * np.random.default_rng([settings.seed, number, 1]).uniform(-1, 1, 2)
+            plane, along = map(float, factors)
             x, y, z = settings.spacing
             wide, deep, high = settings.extent
             image, label = (f'img{case}', f'label{case}') if settings.layout == 'btcv' else (case, case)

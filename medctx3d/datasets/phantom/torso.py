@@ -122,9 +122,10 @@ def _fat_thickness(front: np.ndarray, side: np.ndarray, z: np.ndarray, fat: floa
     """Thickness (mm) of the fat under the skin by direction and height."""
     ahead, back = np.maximum(front, 0) ** 2, np.maximum(-front, 0) ** 2
     low = 1 / (1 + np.exp((z + 45) / 15))
-    back = back * (1 - 0.6 / (1 + np.exp((35 - z) / 12)))
+    ribbed = 1 / (1 + np.exp((35 - z) / 12))
+    back = back * (1 - 0.7 * ribbed)
     love_handle = 22 * low * side * np.maximum(-front, 0) * 2
-    return np.float32(fat) * (15 + ahead * (6 + 6 * low) + 11 * back + love_handle)
+    return np.float32(fat) * (15 - 4 * ribbed + ahead * (6 + 6 * low) + 11 * back + love_handle)
 
 
 def _dome(canvas: Canvas, patient: Patient) -> np.ndarray:

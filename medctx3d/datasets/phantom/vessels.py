@@ -41,7 +41,7 @@ def paint_great_vessels(canvas: Canvas, patient: Patient, torso: Torso, rng: np.
     aorta[:, 3] *= np.clip(patient.growth(8) ** 1.5, 0.8, 1.3)
     aorta[:, 1] = np.maximum(aorta[:, 1], torso.body.spine_y(aorta[:, 2]) + 17.5 + aorta[:, 3])
     ivc = placed_tube(patient, 'ivc', spine, rng, 2.0)
-    ivc[:, 3] *= np.clip(patient.growth(9) ** 1.5, 0.88, 1.25)
+    ivc[:, 3] *= 1.05 * np.clip(patient.growth(9) ** 1.5, 0.88, 1.22)
     ivc[:, 0] = np.maximum(
         ivc[:, 0], np.interp(ivc[:, 2], aorta[:, 2], aorta[:, 0] + 0.9 * aorta[:, 3]) + ivc[:, 3] + 1
     )

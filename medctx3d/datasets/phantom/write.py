@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medctx3d.datasets.metainfo import METAINFO
 
-from .generate import generate_phantom
+from .generate import check_arguments, generate_phantom
 from .plan import Job, Settings, plan_jobs
 
 
@@ -84,6 +85,8 @@ def write_dataset(
         noise=noise,
     )
     jobs = plan_jobs(out_dir, settings)
+    for job in itertools.chain.from_iterable(jobs.values()):
+        check_arguments(job.seed, job.spacing, job.extent)
     listing = out_dir / 'dataset.json'
     finished = _check_settings(listing, settings)
     waiting = [job for split in jobs.values() for job in split if not job.done]

@@ -111,4 +111,4 @@ class ProgressHook(Hook):
     def _epoch(runner: Runner) -> int:
         loader = runner.train_dataloader
         seen = (runner.iter + 1) * (loader.batch_size or 1) * runner.world_size
-        return (seen - 1) // max(len(loader.dataset), 1) + 1
+        return int((seen - 1) // max(len(loader.dataset), 1)) + 1

@@ -62,7 +62,7 @@ class SwinUNETREncoder(BaseModule):
         )
         self.patch_embed = whole.swinViT.patch_embed
         self.swinViT = whole.swinViT
-        self.swinViT.patch_embed = nn.Identity()
+        self.swinViT.add_module('patch_embed', nn.Identity())
         self.encoder1, self.encoder2, self.encoder3 = whole.encoder1, whole.encoder2, whole.encoder3
         self.encoder4, self.encoder10 = whole.encoder4, whole.encoder10
         self.mask_token = nn.Parameter(torch.zeros(feature_size)) if token_masking else None

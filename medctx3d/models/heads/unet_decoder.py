@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medctx3d.registry import HEADS
-from medctx3d.typing import Size3
 
 
 @HEADS.register_module()
@@ -49,7 +48,7 @@ class UNetDecoder(BaseModule):
         if not 1 <= levels < len(in_channels):
             raise ValueError(f'UNetDecoder: levels must lie in 1..{len(in_channels) - 1}, got {levels}')
         total = [(stride,) * 3 if isinstance(stride, int) else tuple(stride) for stride in strides]
-        self.first_stride: Size3 = total[0]
+        self.first_stride = total[0]
         self.blocks = nn.ModuleList()  # finest first
         for level in range(len(in_channels) - 1):
             step = [coarse // fine for fine, coarse in zip(total[level], total[level + 1], strict=True)]

@@ -26,10 +26,9 @@ class EncoderDecoder(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.backbone = BACKBONES.build(backbone) if isinstance(backbone, dict) else backbone
-        if isinstance(decode_head, dict):
-            seam = dict(in_channels=self.backbone.out_channels, strides=self.backbone.out_strides)
-            decode_head = HEADS.build(decode_head, default_args=seam)
-        self.decode_head = decode_head
+        seam = dict(in_channels=self.backbone.out_channels, strides=self.backbone.out_strides)
+        built = HEADS.build(decode_head, default_args=seam) if isinstance(decode_head, dict) else decode_head
+        self.decode_head: nn.Module = built
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> SegOutput:
         """(N, C, X, Y, Z) to logits and features; ``mask`` (N, gx, gy, gz) bool hides tokens, True = hidden."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
+from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import HEADS, LOSSES, MODELS, TASK_UTILS
 from medctx3d.structures import VolumeData, VolumeDataSample
 
@@ -50,13 +53,15 @@ class VolumeSegmentor(BaseModel):
     ) -> None:
         preprocessor = data_preprocessor or dict(type='VolumePreprocessor')
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
-        self.network = MODELS.build(network) if isinstance(network, dict) else network
+        self.network: nn.Module = MODELS.build(network) if isinstance(network, dict) else network
         self.criterion = LOSSES.build(criterion) if isinstance(criterion, dict) else criterion
         heads = {
             name: HEADS.build(head) if isinstance(head, dict) else head for name, head in (auxiliary or {}).items()
         }
         self.auxiliary = nn.ModuleDict(heads)
-        self.teacher = None if teacher is None else MODELS.build(teacher, default_args=dict(model=self.network))
+        self.teacher: EMATeacher | None = (
+            None if teacher is None else MODELS.build(teacher, default_args=dict(model=self.network))
+        )
         self.inferer = TASK_UTILS.build(inferer) if isinstance(inferer, dict) else inferer
         self.predict_with, self.keep_logits = _read_test_cfg(test_cfg, has_teacher=self.teacher is not None)
         for name, head in heads.items():
@@ -96,7 +101,7 @@ class VolumeSegmentor(BaseModel):
         clean = self.network(inputs)
         losses = dict(self.criterion(clean.logits, target))
         taught = None if self.teacher is None else self.teacher(inputs)  # no gradient
-        for name, head in self.auxiliary.items():
+        for name, head in self._heads():
             view = head.make_view(inputs)
             student = clean if view is None else self.network(view.inputs, view.token_mask)
             terms = head.loss(student=student, taught=taught, target=target, view=view, criterion=self.criterion)
@@ -116,7 +121,7 @@ class VolumeSegmentor(BaseModel):
         """
         if data_samples is None:
             data_samples = [VolumeDataSample() for _ in inputs]
-        network = self.teacher if self.predict_with == 'teacher' else self.network
+        network = self.teacher if self.teacher is not None and self.predict_with == 'teacher' else self.network
         answer = partial(_first_logits, network)
         logits = answer(inputs) if self.inferer is None else self.inferer(inputs, answer)
         for scores, sample in zip(logits, data_samples, strict=True):
@@ -125,6 +130,11 @@ class VolumeSegmentor(BaseModel):
             if self.keep_logits:
                 sample.seg_logits = VolumeData(data=scores, metainfo=meta)
         return data_samples
+
+    def _heads(self) -> Iterator[tuple[str, AuxiliaryHead]]:
+        for name, head in self.auxiliary.items():
+            assert isinstance(head, AuxiliaryHead), f'auxiliary.{name} must be an AuxiliaryHead'
+            yield name, head
 
     def prime_teacher(self) -> None:
         """Copy the student if the teacher has taken no step yet; a teacher from a checkpoint is kept."""
