@@ -23,7 +23,8 @@ def organ_blobs(
     facts = ORGANS[organ]
     growth, turn, centre = patient.growth(organ), patient.turns[organ], patient.centres[organ] + shift
     wobble = 5.0 if organ in (1, 6, 7) else 2.0
-    spread = 1.17 if organ == 6 else 1.0  # what neighbours take from the liver makes it rounder than its blobs
+    # What wall and neighbours take makes an organ rounder than its blobs.
+    spread = {1: 1.15, 6: 1.17}.get(organ, 1.0)
     stretch = np.diag(growth * (1 if organ in (2, 3) else patient.scale / patient.scale.mean()) * np.ones(3))
     places, shapes = [], []
     for place, entries in facts.blobs:

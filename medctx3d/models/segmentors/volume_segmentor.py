@@ -36,6 +36,7 @@ class VolumeSegmentor(BaseModel):
         init_cfg: mmengine's initialisation.
 
     Raises:
+        TypeError: An auxiliary head is no :class:`AuxiliaryHead`.
         ValueError: A head needs a teacher that is not there, or ``test_cfg`` has an unknown key or value.
     """
 
@@ -59,12 +60,14 @@ class VolumeSegmentor(BaseModel):
             name: HEADS.build(head) if isinstance(head, dict) else head for name, head in (auxiliary or {}).items()
         }
         self.auxiliary = nn.ModuleDict(heads)
-        self.teacher: EMATeacher | None = (
-            None if teacher is None else MODELS.build(teacher, default_args=dict(model=self.network))
-        )
+        self.teacher: EMATeacher | None = None
+        if teacher is not None:
+            self.teacher = MODELS.build(teacher, default_args=dict(model=self.network))
         self.inferer = TASK_UTILS.build(inferer) if isinstance(inferer, dict) else inferer
         self.predict_with, self.keep_logits = _read_test_cfg(test_cfg, has_teacher=self.teacher is not None)
         for name, head in heads.items():
+            if not isinstance(head, AuxiliaryHead):
+                raise TypeError(f'auxiliary head {name!r} must be an AuxiliaryHead, got {type(head).__name__}')
             if head.requires_teacher and self.teacher is None:
                 raise ValueError(
                     f'auxiliary head {name!r} ({type(head).__name__}) follows a teacher, but the model has none: '
@@ -133,7 +136,7 @@ class VolumeSegmentor(BaseModel):
 
     def _heads(self) -> Iterator[tuple[str, AuxiliaryHead]]:
         for name, head in self.auxiliary.items():
-            assert isinstance(head, AuxiliaryHead), f'auxiliary.{name} must be an AuxiliaryHead'
+            assert isinstance(head, AuxiliaryHead), 'checked in the constructor'
             yield name, head
 
     def prime_teacher(self) -> None:
