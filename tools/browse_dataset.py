@@ -17,14 +17,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from rich.progress import track
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.engine.launch import load_config
 from medctx3d.models.masking.functional import cell_grid
 from medctx3d.registry import DATASETS, MASKINGS, register_all_modules
-from medctx3d.utils.command_line import run_tool
+from medctx3d.utils.atomic import require_writable
+from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 from medctx3d.visualization import VolumeVisualizer
@@ -41,7 +42,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--number', type=int, default=8, help='draws, spread over the cases (default: 8)')
     parser.add_argument('--channel', type=int, default=0, help='image channel to show (default: 0)')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
+        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
     )
     args = parser.parse_args(arguments)
     if args.number < 1:
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
     check_config(config)
+    require_writable(args.out, '--out')
     dataset = build_dataset(config, args.split)
     if not 0 <= args.channel < len(dataset.metainfo.get('channels') or ('image',)):
         raise ValueError(f'--channel {args.channel}: the data set has the channels {dataset.metainfo.get("channels")}')

@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 import os
 
-from mmengine.config import DictAction
 
 from medctx3d.apis import VolumeInferencer, init_model
+from medctx3d.apis.config_consistency import check_consistency
 from medctx3d.engine.launch import load_config
 from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import run_tool
+from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -35,7 +35,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='such as cuda:0 or cpu (default: the first accelerator, else the CPU)')
     parser.add_argument('--overlay', action='store_true', help='also draw a picture of each case')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
+        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
     )
     return parser.parse_args(arguments)
 
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
     check_config(config)
+    check_consistency(config, ['test' if config.get('test_dataloader') else 'val'])
     inferencer = VolumeInferencer(init_model(config, args.checkpoint, device=args.device))
     written = inferencer(args.inputs, args.out, overlay=args.overlay)
     names = inferencer.metainfo.get('classes') or ()

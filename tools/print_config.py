@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
-
+from medctx3d.engine.launch import load_config
+from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import ConfigError, check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOption,
         metavar='KEY=VALUE',
         help='change values, such as optim_wrapper.optimizer.lr=1e-4 (no blanks around "=")',
     )
@@ -38,9 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the merged config; status 1 if ``--check`` finds a problem."""
     args = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     print(cfg.pretty_text)
     if args.check:
         setup_environment()
@@ -54,4 +52,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(lambda: sys.exit(main()))

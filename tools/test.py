@@ -13,12 +13,15 @@ import argparse
 import os
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from medctx3d.engine.checkpoint import load_weights
+from medctx3d.apis.config_consistency import check_consistency, require_keys
+from medctx3d.apis.splits import check_config_splits, prepare_splits, require_labels
+from medctx3d.engine.checkpoint import fitting_weights, load_weights
 from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, load_config, prepare_launch
 from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import run_tool
+from medctx3d.utils.atomic import require_writable
+from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -37,7 +40,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--verbose', action='store_true', help="mmengine's full log on the console too")
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='set by dist_test.sh')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
+        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
     )
     return parser.parse_args()
 
@@ -49,13 +52,23 @@ def main() -> None:
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
+    require_keys(config, 'test')
     out = args.out or config.work_dir
     set_output(config, out, save_predictions=args.save_predictions, overlay=args.overlay)
     check_config(config)
+    model = check_consistency(config, ['test'])
+    optional = ('auxiliary.',) if model.predict_with == 'teacher' else ('auxiliary.', 'teacher.')
+    fitting_weights(model, args.checkpoint, optional=optional, map_location='meta')
+    datasets = check_config_splits(config, ['test'])
+    require_labels(datasets)
+    require_writable(out, '--out')
+    require_writable(config.work_dir, '--work-dir')
     prepare_launch(config, args.launcher)
+    prepare_splits(datasets)
     drop_training(config)
     runner = build_runner(config, verbose=args.verbose)
-    load_weights(runner.model.module if hasattr(runner.model, 'module') else runner.model, args.checkpoint)
+    model = runner.model.module if hasattr(runner.model, 'module') else runner.model
+    load_weights(model, args.checkpoint, optional=optional)
     runner.test()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
@@ -64,8 +77,6 @@ def main() -> None:
 
 def set_output(config: Config, out: str, *, save_predictions: bool, overlay: bool) -> None:
     """Tell the metric and the pictures where to go."""
-    if config.get('test_evaluator') is None or config.get('test_dataloader') is None:
-        raise ValueError('the config has no test_dataloader and test_evaluator: there is nothing to test on')
     config.test_evaluator['out_dir'] = out
     if save_predictions:
         config.test_evaluator['save_predictions'] = True

@@ -16,9 +16,11 @@ import argparse
 import os
 
 import torch
-from mmengine.config import DictAction
+from mmengine.dist import is_main_process
 
-from medctx3d.apis.splits import check_config_splits
+from medctx3d.apis.config_consistency import check_consistency, require_keys
+from medctx3d.apis.splits import check_config_splits, prepare_splits
+from medctx3d.apis.start_checkpoint import settle_start
 from medctx3d.engine.launch import (
     LAUNCHERS,
     build_runner,
@@ -29,7 +31,8 @@ from medctx3d.engine.launch import (
     use_amp,
 )
 from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import run_tool
+from medctx3d.utils.atomic import require_writable
+from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -62,7 +65,7 @@ def parse_args() -> argparse.Namespace:
         '--launcher', choices=LAUNCHERS, default='none', help='set by dist_train.sh and slurm_train.sh'
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='overrides of config values'
+        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
     )
     return parser.parse_args()
 
@@ -73,6 +76,7 @@ def main() -> None:
     setup_environment()
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
+    require_keys(config, 'train')
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     set_randomness(config, args.seed, args.deterministic)
     close_schedules(config)
@@ -83,8 +87,13 @@ def main() -> None:
         gpu = torch.cuda.is_available()
         use_amp(config, ('float16' if gpu else 'bfloat16') if args.amp == 'auto' else args.amp)
     check_config(config)
-    check_config_splits(config)
+    start = settle_start(config, check_consistency(config))
+    datasets = check_config_splits(config)
+    require_writable(config.work_dir, '--work-dir')
     prepare_launch(config, args.launcher)
+    if start and is_main_process():
+        print(start)
+    prepare_splits(datasets)
     runner = build_runner(config, verbose=args.verbose)
     runner.train()
     if torch.distributed.is_initialized():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from medctx3d.datasets.volume_file import strip_suffix
+from medctx3d.utils.atomic import require_writable
 
 _ENDINGS = ('.nii', '.nii.gz')
 _CHANNEL = re.compile(r'(.+)_(\d{4})')  # nnU-Net: <case>_0000.nii.gz, <case>_0001.nii.gz, ...
@@ -76,15 +76,7 @@ def check_out_dir(out_dir: str | os.PathLike[str], cases: Sequence[Case]) -> Pat
                     f'the output folder {out} holds the input {file}, which a result could replace: '
                     'choose another folder'
                 )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise type(error)(
-            error.errno, f'results cannot be written to the output folder {out}: {error.strerror}'
-        ) from error
-    return out
+    return require_writable(out, 'the output folder')
 
 
 def _volumes(given: Path) -> list[Path]:

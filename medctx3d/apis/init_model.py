@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from torch import nn
@@ -37,6 +38,7 @@ def init_model(
 
     Raises:
         FileNotFoundError: The config or the checkpoint is missing.
+        ValueError: The device cannot be used.
         CheckpointError: The checkpoint is damaged, foreign or made for another network.
     """
     register_all_modules()
@@ -54,4 +56,14 @@ def init_model(
     if checkpoint is not None:
         load_weights(model, checkpoint, optional=('auxiliary.',) if with_teacher else ('auxiliary.', 'teacher.'))
     model.cfg = cfg
-    return model.to(device or get_device()).eval()
+    return _to_device(model, device or get_device()).eval()
+
+
+def _to_device(model: nn.Module, device: str) -> nn.Module:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA, no such GPU, no such word
+        there = ', '.join(['cpu', *(f'cuda:{number}' for number in range(torch.cuda.device_count()))])
+        raise ValueError(
+            f'device {device!r} cannot be used ({str(error).splitlines()[0]}); there is: {there}'
+        ) from error

@@ -17,6 +17,7 @@ from medctx3d.datasets.disk_space import check_disk_space
 from medctx3d.datasets.preparation import FORMAT, Job, plain, prepare_cases, short_hash, sources
 from medctx3d.datasets.prepared_volume import IMAGE_TYPES, open_prepared, read_meta
 from medctx3d.registry import TASK_UTILS
+from medctx3d.utils.atomic import require_writable
 
 OPEN_VOLUMES = 64  # three file descriptors each, well below the usual limit of 1024
 
@@ -96,7 +97,7 @@ class PreparedStore:
             barrier()
         missing = [job for job in jobs if read_meta(job.folder) is None]
         if missing:
-            self.root.mkdir(parents=True, exist_ok=True)
+            require_writable(self.root, "the store's root=")
             check_disk_space(self.root, [job.record for job in missing], load_pipeline, self.image_dtype)
             workers = min(_cores(), 8) if self.num_workers is None else self.num_workers
             prepare_cases(missing, workers, title=f'preparing volumes in {self.root}', progress=progress)

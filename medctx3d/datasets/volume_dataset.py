@@ -93,13 +93,29 @@ class VolumeDataset(BaseDataset):
         """Read the list, check all headers, prepare what the store lacks. Does nothing the second time."""
         if self._fully_initialized:
             return
-        self.data_list = self.load_data_list()
-        for record in self.data_list:
-            check_headers(record, self._metainfo)
+        self.read_list()
+        self.check_headers()
         if self.store is not None:
-            self.store.prepare(self.data_list, self.load_pipeline, self._metainfo, progress=get_rank() == 0)
+            self.prepare_volumes()
             self._note_padding(self.store)
         self._fully_initialized = True
+
+    def read_list(self) -> None:
+        """Read the cases into ``data_list``; no other file is opened."""
+        self.data_list = self.load_data_list()
+
+    def check_headers(self) -> None:
+        """Check every file of ``data_list`` by its header."""
+        for record in self.data_list:
+            check_headers(record, self._metainfo)
+
+    def prepare_volumes(self) -> None:
+        """Prepare what the store lacks; without a store, load every volume once to see that it can be used."""
+        if self.store is not None:
+            self.store.prepare(self.data_list, self.load_pipeline, self._metainfo, progress=get_rank() == 0)
+            return
+        for record in self.data_list:
+            as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
     def load_data_list(self) -> list[dict]:
         """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""

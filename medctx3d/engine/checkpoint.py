@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.runner import CheckpointLoader
-from torch import nn
+from torch import Tensor, nn
 
 
 class CheckpointError(ValueError):
@@ -36,16 +37,11 @@ def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dic
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).split('\n')[0]
-        raise CheckpointError(
-            f'checkpoint {path} is refused: it holds more than tensors and plain data, or is damaged '
-            f'({reason}). Loading it could run foreign code. If you trust its origin, convert it in an environment '
-            'of its own: keep only its state_dict and save that with torch.save'
-        ) from error
+        raise CheckpointError(f'checkpoint {path} is refused: {_refusal(str(error))}') from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
         raise CheckpointError(
-            f'checkpoint {path} ({path.stat().st_size} bytes) cannot be read: {error}. It is probably truncated: '
-            'copy it again, or use the checkpoint before it'
+            f'checkpoint {path} ({path.stat().st_size} bytes) cannot be read ({type(error).__name__}: {error}). It is '
+            'truncated or no checkpoint: copy it again, or use the checkpoint before it'
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f'checkpoint {path} holds a {type(content).__name__}, expected a dict of weights')
@@ -81,14 +77,49 @@ def load_weights(
         FileNotFoundError: There is no such file.
         CheckpointError: Damaged, foreign, or made for another network; the message lists what differs.
     """
-    content = load_checkpoint_file(filename)
+    model.load_state_dict(fitting_weights(model, filename, optional=optional), strict=False)
+
+
+def fitting_weights(
+    model: nn.Module,
+    filename: str | Path,
+    *,
+    optional: tuple[str, ...] = ('teacher.', 'auxiliary.'),
+    map_location: str = 'cpu',
+) -> dict[str, Tensor]:
+    """Read a checkpoint's weights and see that they fit; the model stays as it is.
+
+    Args:
+        model: On any device, ``meta`` included.
+        filename: As in :func:`load_weights`.
+        optional: As in :func:`load_weights`.
+        map_location: ``meta`` reads names and shapes only.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: As :func:`load_weights`.
+    """
+    content = load_checkpoint_file(filename, map_location)
     weights = content.get('state_dict', content)
     check_fit(model, weights, f'checkpoint {filename}', optional=optional)
-    model.load_state_dict(weights, strict=False)
+    return weights
+
+
+def _refusal(words: str) -> str:
+    found = re.search(r'GLOBAL (\S+)', words)
+    if found is None:
+        return f'it is damaged ({words.split(chr(10))[0][:200]}). Copy it again, or use the checkpoint before it'
+    return (
+        f'it holds {found[1]}, and only tensors and plain data are loaded, because anything else could run foreign '
+        'code. If you trust its origin, convert it in an environment of its own: keep only its state_dict and save '
+        'that with torch.save'
+    )
 
 
 def check_fit(model: nn.Module, weights: dict[str, Any], label: str, *, optional: tuple[str, ...] = ()) -> None:
     """Raise :class:`CheckpointError` unless names and shapes agree, names under ``optional`` prefixes aside."""
+    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise CheckpointError(f'{label} holds no weights: a state_dict must map names to tensors. Use another file')
     mine = model.state_dict()
     missing = [key for key in mine if key not in weights and not key.startswith(optional)]
     foreign = [key for key in weights if key not in mine and not key.startswith(optional)]

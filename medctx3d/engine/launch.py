@@ -16,6 +16,8 @@ from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
 from mmengine.runner import Runner
 
+from medctx3d.utils.config_check import ConfigError, runner_keys
+
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -28,6 +30,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Raises:
         FileNotFoundError: There is no such file; the message has the closest names in its folder.
+        ConfigError: The file cannot be read as a config, or an option leads nowhere.
     """
     path = Path(path)
     if not path.is_file():
@@ -36,10 +39,43 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.5)
         hint = f' Closest: {", ".join(close)}.' if close else ''
         raise FileNotFoundError(f'config {path} does not exist.{hint}')
-    config = Config.fromfile(str(path), lazy_import=False)
+    try:
+        config = Config.fromfile(str(path), lazy_import=False)
+    except OSError:
+        raise
+    except Exception as error:  # a config is a program: it may fail in any way
+        raise ConfigError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
     if options:
-        config.merge_from_dict(options)
+        merge_options(config, options)
     return config
+
+
+def merge_options(config: Config, options: dict[str, Any]) -> None:
+    """Merge ``--cfg-options`` into a config.
+
+    Args:
+        config: Changed in place.
+        options: Dotted keys and their values.
+
+    Raises:
+        ConfigError: A key begins with a name that nothing reads, or leads into a value that has no keys.
+    """
+    known = runner_keys()
+    for key in options:
+        first = key.partition('.')[0]
+        if first in known:
+            continue
+        close = difflib.get_close_matches(first, known, n=1, cutoff=0.6)
+        hint = f" Did you mean '{close[0]}{key[len(first) :]}'?" if close else ' Name it in full, from the top.'
+        if first in config:
+            hint = ' It is a variable of the config file, already written where it is used: change it there.'
+        raise ConfigError(f'--cfg-options {key}: nothing reads {first!r}, so it would be ignored.{hint}')
+    for key, value in options.items():
+        try:
+            config.merge_from_dict({key: value})
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            words = error.args[0] if isinstance(error, KeyError) and error.args else error
+            raise ConfigError(f'--cfg-options {key}={value!r} leads nowhere in {config.filename}: {words}') from error
 
 
 def default_work_dir(config: Config, config_path: str | Path, given: str | None) -> str:
@@ -58,7 +94,11 @@ def prepare_launch(config: Config, launcher: str) -> None:
         launcher: One of ``LAUNCHERS``.
     """
     config.launcher = launcher
-    if launcher == 'none' or torch.cuda.is_available():
+    if launcher == 'none':
+        return
+    if torch.cuda.is_available():
+        if not is_distributed():  # as the Runner would, but before data are prepared: rank 0 does that alone
+            init_dist(launcher, **((config.get('env_cfg') or {}).get('dist_cfg') or dict(backend='nccl')))
         return
     if not is_distributed():
         if launcher == 'pytorch':
@@ -78,12 +118,18 @@ def close_schedules(config: Config) -> None:
 
     Args:
         config: Changed in place.
+
+    Raises:
+        ConfigError: The length is no positive whole number.
     """
     schedulers = config.get('param_scheduler') or []
     loop = config.get('train_cfg') or {}
     kept = []
     for scheduler in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
-        length = loop.get('max_epochs') if scheduler.get('by_epoch', True) else loop.get('max_iters')
+        key = 'max_epochs' if scheduler.get('by_epoch', True) else 'max_iters'
+        length = loop.get(key)
+        if length is not None and (not isinstance(length, int) or length < 1):
+            raise ConfigError(f'train_cfg.{key} must be a whole number of at least 1, got {length!r}')
         if 'end' not in scheduler and length is not None:
             if scheduler.get('begin', 0) >= length:
                 continue

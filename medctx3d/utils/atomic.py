@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, 'EDQUOT') else (errno.ENOSPC,)
+_PROBE = 1 << 16  # bytes: a log and a table at least must fit
 
 
 @contextmanager
@@ -41,11 +46,38 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             )
         _flush(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None and error.errno not in _FULL:
+            raise
+        raise OSError(error.errno, f'{os.strerror(error.errno)}; what was there before is whole', str(path)) from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
     if os.name == 'posix':  # the rename itself lasts only once the folder is flushed
         _flush(path.parent)
+
+
+def require_writable(folder: str | os.PathLike[str], role: str) -> Path:
+    """Make a folder for results and see that files can be written to it, before hours are spent on them.
+
+    Args:
+        folder: Made where missing.
+        role: What it is, for the message, such as ``--out``.
+
+    Raises:
+        OSError: It cannot be made or written to; the message has the reason.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(_PROBE))
+            probe.flush()
+    except OSError as error:
+        why = 'it is a file' if folder.is_file() else os.strerror(error.errno or 0)
+        fix = 'free some space, or choose' if error.errno in _FULL else 'choose'
+        raise OSError(f'{role} {folder} must be a folder that can be written to: {why}; {fix} another') from error
+    return folder
 
 
 def _flush(path: Path) -> None:

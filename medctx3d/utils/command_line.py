@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
+from mmengine.config import DictAction
 from rich.console import Console
 
 TRACEBACK = 'MEDCTX3D_TRACEBACK'
+
+
+class ConfigOption(DictAction):
+    """mmengine's ``KEY=VALUE`` pairs, refused with a usage message where the ``=`` is missing."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Read the pairs of one ``--cfg-options``."""
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option_string}: must be KEY=VALUE without blanks around "=", got {value!r}')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def run_tool(main: Callable[[], None]) -> None:

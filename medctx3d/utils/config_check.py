@@ -89,7 +89,7 @@ def check_config(cfg: Config) -> None:
         ConfigError: All problems at once, each with its place (``model.network.backbone``), the rule, the value and
             the closest name.
     """
-    known = _runner_keys()
+    known = runner_keys()
     places: dict[str, list[str]] = {}  # one problem shared by val and test is told once
     for place, problem in _top_level(cfg, known):
         places.setdefault(problem, []).append(place)
@@ -104,7 +104,8 @@ def check_config(cfg: Config) -> None:
         raise ConfigError('\n'.join([f'{count} in the config{source}:', *lines]))
 
 
-def _runner_keys() -> set[str]:
+def runner_keys() -> set[str]:
+    """The top-level keys of a config that something reads."""
     return set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | _RUNNER_KEYS
 
 

@@ -99,9 +99,9 @@ def paint_gallbladder(canvas: Canvas, patient: Patient, rng: np.random.Generator
 def paint_spleen(canvas: Canvas, patient: Patient, torso: Torso, rng: np.random.Generator) -> None:
     """Paint the spleen against the wall."""
     field, box = organ_blobs(
-        canvas, patient, 1, rng, shift=_to_wall(canvas, torso, patient.centres[1], 32 * patient.growth(1))
+        canvas, patient, 1, rng, shift=_to_wall(canvas, torso, patient.centres[1], 35 * patient.growth(1))
     )
-    field += 0.4 * _wall_pull(torso, box) + 0.4 * canvas.closeness((T.PORTAL,), box, 8.0)
+    field += 0.2 * _wall_pull(torso, box) + 0.4 * canvas.closeness((T.PORTAL,), box, 8.0)
     canvas.grow(T.SPLEEN, field, box, patient.volumes[1])
 
 
@@ -149,7 +149,7 @@ def paint_liver(canvas: Canvas, patient: Patient, torso: Torso, rng: np.random.G
     lobe = patient.centres[6] + (np.array(ORGANS[6].blobs[0][0]) - ORGANS[6].centre) * patient.scale
     field, box = organ_blobs(canvas, patient, 6, rng, shift=0.3 * _to_wall(canvas, torso, lobe, 38.0))
     x = canvas.at(box)[0]
-    field += 0.33 * _wall_pull(torso, box) / (1 + np.exp((-20 - x) / 15))
+    field += 0.28 * _wall_pull(torso, box) / (1 + np.exp((-20 - x) / 15))
     neighbours = (T.GALLBLADDER, T.IVC, T.PORTAL, T.ADRENAL_R, T.STOMACH)
     field += 0.6 * canvas.closeness(neighbours, box, 6.0)
     field += 1.0 * canvas.closeness((T.DUODENUM, T.GALLBLADDER, T.ADRENAL_R), box, 12.0)

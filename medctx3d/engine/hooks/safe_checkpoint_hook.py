@@ -66,7 +66,7 @@ class SafeCheckpointHook(CheckpointHook):
         except OSError as error:
             raise OSError(
                 error.errno,
-                f'checkpoint of step {step} could not be written to {self.out_dir}: {error.strerror or error}. The '
+                f'checkpoint of step {step} could not be written to {self.out_dir}: {os.strerror(error.errno) if error.errno else error}. The '
                 'checkpoints before it are whole; free some space and continue with --resume',
             ) from error
         if is_main_process():

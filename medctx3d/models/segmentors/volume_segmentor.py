@@ -129,7 +129,7 @@ class VolumeSegmentor(BaseModel):
         logits = answer(inputs) if self.inferer is None else self.inferer(inputs, answer)
         for scores, sample in zip(logits, data_samples, strict=True):
             meta = {'affine': sample.affine} if 'affine' in sample else {}
-            sample.pred_sem_seg = VolumeData(data=scores.argmax(dim=0, keepdim=True), metainfo=meta)
+            sample.pred_sem_seg = VolumeData(data=scores.max(dim=0, keepdim=True).indices, metainfo=meta)
             if self.keep_logits:
                 sample.seg_logits = VolumeData(data=scores, metainfo=meta)
         return data_samples

@@ -1,0 +1,224 @@
+"""Do the parts of a config fit one another? Answered on shapes alone, before data are prepared or a run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from medctx3d.datasets import VolumeDataset
+from medctx3d.engine.hooks import EMATeacherHook
+from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
+from medctx3d.models.masking.functional import cell_grid
+from medctx3d.registry import DATASETS, HOOKS, MODELS, closest
+from medctx3d.typing import Size3
+from medctx3d.utils.config_check import ConfigError
+
+STAGES = {
+    'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'test': ('model', 'test_dataloader', 'test_evaluator', 'test_cfg'),
+}
+_METAINFO = ('classes', 'channels', 'mirror_pairs', 'label_map', 'reported')
+
+
+def require_keys(config: Config, stage: str) -> None:
+    """Refuse a config without what a stage needs.
+
+    Args:
+        config: A merged config.
+        stage: ``train`` or ``test``.
+
+    Raises:
+        ConfigError: Keys are missing; the message names them.
+    """
+    missing = [key for key in STAGES[stage] if not config.get(key)]
+    if missing:
+        raise ConfigError(f'{_name(config)} has no {", ".join(missing)}: to {stage}, a config needs all of them')
+    parts = [key for key in ('val_dataloader', 'val_cfg', 'val_evaluator') if not config.get(key)]
+    if stage == 'train' and 0 < len(parts) < 3:
+        raise ConfigError(
+            f'{_name(config)} has no {", ".join(parts)}: to validate, add it; to do without, set all '
+            'of val_dataloader, val_cfg and val_evaluator to None'
+        )
+
+
+def check_consistency(config: Config, stages: Sequence[str] = ('train', 'val', 'test')) -> nn.Module:
+    """Refuse a config whose network, data, crops, masks and teacher do not fit one another.
+
+    The model is built without memory (torch's ``meta`` device) and shown one crop and one inference window of no
+    content, so any network is judged by what it does.
+
+    Args:
+        config: A config that :func:`~medctx3d.utils.config_check.check_config` has passed.
+        stages: Those that will run: their data sets count, and what only training needs counts with ``train``.
+
+    Returns:
+        The model on the ``meta`` device: names and shapes of all weights.
+
+    Raises:
+        ConfigError: All that does not fit, each with its keys, values and the fix.
+    """
+    model = _build_without_memory(config)
+    metainfo = {stage: _metainfo(config, stage) for stage in stages if _dataset(config, stage)}
+    problems = [*_metainfo_problems(config, metainfo)]
+    problems += _teacher_problems(config, model) if 'train' in stages else ()
+    network = getattr(model, 'network', None)
+    if network is not None and metainfo and not problems:
+        facts = next(iter(metainfo.values()))
+        windows = _windows(config, model, stages)
+        problems += _network_problems(config, network, facts, windows)
+        crop = windows.get(_CROP)
+        if crop is not None and not problems:
+            for name, head in model.auxiliary.items():
+                problems += _masking_problems(name, head, network, len(facts['channels']), crop)
+    if problems:
+        lines = '\n'.join(f'  {problem}' for problem in problems)
+        raise ConfigError(f'the parts of {_name(config)} do not fit one another:\n{lines}')
+    return model
+
+
+_CROP = 'size of the crop in train_dataloader.dataset.pipeline'
+_ROI = 'model.inferer.roi_size'
+
+
+def _name(config: Config) -> str:
+    return f'config {config.filename}' if config.filename else 'the config'
+
+
+def _build_without_memory(config: Config) -> nn.Module:
+    try:
+        with torch.device('meta'):
+            return MODELS.build(config.model)
+    except ValueError:
+        raise  # a component's own words
+    except (TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise ConfigError(f'the model of {_name(config)} cannot be built: {_words(error)}') from error
+
+
+def _dataset(config: Config, stage: str) -> dict[str, Any]:
+    return (config.get(f'{stage}_dataloader') or {}).get('dataset') or {}
+
+
+def _metainfo(config: Config, stage: str) -> dict[str, Any]:
+    dataset = _dataset(config, stage)
+    component = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
+    base = component.METAINFO if isinstance(component, type) and issubclass(component, VolumeDataset) else {}
+    return {'channels': ('image',), **base, **(dataset.get('metainfo') or {})}
+
+
+def _metainfo_problems(config: Config, metainfo: Mapping[str, dict]) -> Iterator[str]:
+    for stage, facts in metainfo.items():
+        place = f'{stage}_dataloader.dataset.metainfo'
+        for key in _dataset(config, stage).get('metainfo') or {}:
+            near = closest(key, list(_METAINFO), count=1)
+            if key not in _METAINFO and near:
+                yield f'{place}.{key}: no such key, so it would be ignored. Did you mean {near[0]!r}?'
+        unknown = [name for name in facts.get('reported') or () if name not in (facts.get('classes') or ())]
+        if unknown:
+            yield f'{place}.reported must name classes; {unknown} are none of {list(facts.get("classes") or ())}'
+    for key in ('classes', 'channels'):
+        given = {stage: tuple(facts.get(key) or ()) for stage, facts in metainfo.items()}
+        if len(set(given.values())) > 1:
+            told = '; '.join(f'{stage}: {len(names)} ({", ".join(names)})' for stage, names in given.items())
+            yield f'metainfo.{key} must be the same for every split, got {told}'
+
+
+def _teacher_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    classes = [_hook_class(hook) for hook in config.get('custom_hooks') or []]
+    moved = any(issubclass(hook, EMATeacherHook) for hook in classes)
+    foreign = any(not hook.__module__.startswith(('medctx3d.', 'mmengine.')) for hook in classes)  # may move it too
+    teacher = getattr(model, 'teacher', None)
+    if moved and teacher is None:
+        yield (
+            "custom_hooks has EMATeacherHook, but the model has no teacher: add model.teacher=dict(type='EMATeacher') "
+            'or drop the hook'
+        )
+    if teacher is not None and not moved and not foreign:
+        yield (
+            'the model has a teacher, but no hook moves it, so it would never learn: add '
+            "custom_hooks=[dict(type='EMATeacherHook')] or set model.teacher=None"
+        )
+
+
+def _hook_class(hook: Any) -> type:
+    component = hook['type'] if isinstance(hook, dict) else type(hook)
+    return HOOKS.get(component) if isinstance(component, str) else component
+
+
+def _windows(config: Config, model: nn.Module, stages: Sequence[str]) -> dict[str, Size3]:
+    """What the network will be shown, as far as the config says: the training crop and the inference window."""
+    windows = {}
+    for step in (_dataset(config, 'train').get('pipeline') or ()) if 'train' in stages else ():
+        kind = step.get('type', '') if isinstance(step, dict) else ''
+        if str(kind).endswith('ForegroundCrop') and len(step.get('size') or ()) == 3:
+            windows[_CROP] = tuple(step['size'])
+    roi = getattr(getattr(model, 'inferer', None), 'roi_size', None)
+    if isinstance(roi, Sequence) and len(roi) == 3 and min(roi) > 0:
+        windows[_ROI] = tuple(roi)
+    return windows
+
+
+def _network_problems(
+    config: Config, network: nn.Module, facts: Mapping[str, Any], windows: Mapping[str, Size3]
+) -> list[str]:
+    channels, classes = tuple(facts['channels']), tuple(facts.get('classes') or ())
+    parts = config.model.get('network') or {}
+    taken = (parts.get('backbone') or {}).get('in_channels')
+    if taken is not None and taken != len(channels):
+        return [
+            f"model.network.backbone.in_channels is {taken}, the data set's metainfo.channels has {len(channels)} "
+            f'({", ".join(channels)}): make them agree'
+        ]
+    problems = []
+    for place, window in windows.items():
+        try:
+            answer = _forward(network, len(channels), window)
+        except NotImplementedError:  # an operation that needs content; the first iteration will judge
+            continue
+        except (ValueError, RuntimeError, TypeError) as error:
+            told = f'{len(channels)} channel(s) and {tuple(window)} voxels, the {place}'
+            problems.append(f'{type(network).__name__} cannot take {told}: {_words(error)}')
+            continue
+        if classes and answer[1] != len(classes):
+            key = 'model.network.decode_head.num_classes' if 'decode_head' in parts else 'the outputs of model.network'
+            return [
+                f'{key}: the network answers with {answer[1]} classes, the data set has {len(classes)} '
+                f'({", ".join(classes)}): set it to {len(classes)}'
+            ]
+        if answer[2:] != tuple(window):
+            problems.append(
+                f'{type(network).__name__} answers {tuple(window)} voxels ({place}) with {answer[2:]}: choose sides '
+                'that its strides divide'
+            )
+    return problems
+
+
+@torch.no_grad()
+def _forward(network: nn.Module, channels: int, window: Size3, mask: torch.Tensor | None = None) -> tuple[int, ...]:
+    """Shape of the finest logits."""
+    network.eval()  # batch statistics of a single cell are no error of the config
+    inputs = torch.zeros(1, channels, *window, device='meta')
+    answer = network(inputs) if mask is None else network(inputs, mask.to('meta'))
+    return tuple(answer.logits[0].shape)
+
+
+def _masking_problems(name: str, head: nn.Module, network: nn.Module, channels: int, crop: Size3) -> list[str]:
+    place, patch = f'model.auxiliary.{name}', getattr(head, 'patch_size', None)
+    if not isinstance(head, AuxiliaryHead) or patch is None or not hasattr(head, 'masking'):
+        return []
+    try:
+        mask = head.masking(1, cell_grid(tuple(crop), patch), device=torch.device('cpu'))
+        if getattr(head, 'mask_space', 'voxel') != 'voxel':
+            _forward(network, channels, crop, mask)
+    except NotImplementedError:
+        return []
+    except (ValueError, RuntimeError, TypeError) as error:
+        return [f'{place}: {_words(error)}']
+    return []
+
+
+def _words(error: BaseException) -> str:
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error).split('\n')[0]
