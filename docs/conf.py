@@ -14,7 +14,11 @@ author = 'The medctx3d authors'
 copyright = '2026, The medctx3d authors'
 release = __version__
 
-extensions = ['myst_parser', 'sphinx_copybutton']
+extensions = ['myst_parser', 'sphinx_copybutton', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
+autodoc_typehints = 'signature'
+napoleon_use_ivar = True  # an Attributes section describes fields that autodoc lists already
+autodoc_member_order = 'bysource'
+autodoc_inherit_docstrings = False  # those of torch and mmengine are theirs
 myst_enable_extensions = ['colon_fence', 'deflist', 'dollarmath']
 myst_heading_anchors = 3
 source_suffix = {'.md': 'markdown'}

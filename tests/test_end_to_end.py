@@ -46,8 +46,7 @@ def trained(tmp_path_factory):
             f"{dataset}.metainfo.classes=('background','near','far')",
             f'{dataset}.metainfo.label_map=None',
             f'{dataset}.metainfo.mirror_pairs=None',
-            f'{dataset}.load_pipeline.2.pixdim=(1.0,1.0,2.0)',
-            f'{dataset}.load_pipeline.3.a_max=300.0',
+            f'{dataset}.load_pipeline.2.a_max=300.0',
         ]
     data += ['train_dataloader.dataset.pipeline.0.size=(16,16,16)', 'model.inferer.roi_size=(16,16,16)']
     data += ['train_cfg.max_iters=20', 'train_cfg.val_interval=10', *SMALL]

@@ -1,7 +1,7 @@
 """The whole way in a few minutes on a CPU: generate scans, train MedContext, test, predict, draw.
 
     make demo
-    python tools/demo.py --work-dir work_dirs/demo --iterations 1000
+    python tools/demo.py --work-dir work_dirs/demo --iterations 700
 
 Every step is one of the project's own commands; the demo prints each before it runs it.
 """
@@ -22,7 +22,7 @@ from medctx3d.utils.command_line import run_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = 'configs/medcontext/unet_phantom.py'
-ITERATIONS = 1000
+ITERATIONS = 700
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,7 +45,7 @@ def main() -> None:
     environment = dict(os.environ, PHANTOM_ROOT=str(work_dir / 'data'))
     environment.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     store = [f'{loader}_dataloader.dataset.store.root={work_dir / "prepared"}' for loader in ('train', 'val', 'test')]
-    length = [f'train_cfg.max_iters={args.iterations}', f'train_cfg.val_interval={max(args.iterations // 3, 1)}']
+    length = [f'train_cfg.max_iters={args.iterations}', f'train_cfg.val_interval={(args.iterations + 1) // 2}']
     checkpoint = work_dir / f'iter_{args.iterations}.pth'
     steps = [
         ('generate scans', ['tools/dataset/make_phantom.py', str(work_dir / 'data'), '--workers', '2']),
@@ -67,7 +67,8 @@ def main() -> None:
     ]
     for number, (title, command) in enumerate(steps, 1):
         console.rule(f'{number}/{len(steps)}  {title}', align='left')
-        console.print('python ' + ' '.join(part for part in command if 'store.root' not in part), style='dim')
+        shown = [part for part in command if 'store.root' not in part]
+        console.print('python ' + ' '.join(shown).removesuffix(' --cfg-options'), style='dim', soft_wrap=True)
         finished = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=False)
         if finished.returncode:
             sys.exit(f'the demo stopped at step {number} ({title}); the message above says why')

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 
-
 from medctx3d.apis import VolumeInferencer, init_model
 from medctx3d.apis.config_consistency import check_consistency
 from medctx3d.engine.launch import load_config

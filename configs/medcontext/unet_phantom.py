@@ -25,6 +25,6 @@ model = dict(
         )
     ),
 )
-train_cfg = dict(max_iters=1000, val_interval=500)
+train_cfg = dict(max_iters=700, val_interval=350)
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
 custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive')]

@@ -36,7 +36,9 @@ def require_keys(config: Config, stage: str) -> None:
     """
     missing = [key for key in STAGES[stage] if not config.get(key)]
     if missing:
-        raise ConfigError(f'{_name(config)} has no {", ".join(missing)}: to {stage}, a config needs all of them')
+        raise ConfigError(
+            f'{_name(config)} has no {", ".join(missing)}: to {stage}, a config needs {", ".join(STAGES[stage])}'
+        )
     parts = [key for key in ('val_dataloader', 'val_cfg', 'val_evaluator') if not config.get(key)]
     if stage == 'train' and 0 < len(parts) < 3:
         raise ConfigError(
@@ -66,13 +68,13 @@ def check_consistency(config: Config, stages: Sequence[str] = ('train', 'val', '
     problems = [*_metainfo_problems(config, metainfo)]
     problems += _teacher_problems(config, model) if 'train' in stages else ()
     network = getattr(model, 'network', None)
-    if network is not None and metainfo and not problems:
+    if isinstance(network, nn.Module) and metainfo and not problems:
         facts = next(iter(metainfo.values()))
         windows = _windows(config, model, stages)
         problems += _network_problems(config, network, facts, windows)
         crop = windows.get(_CROP)
         if crop is not None and not problems:
-            for name, head in model.auxiliary.items():
+            for name, head in getattr(model, 'auxiliary', nn.ModuleDict()).items():
                 problems += _masking_problems(name, head, network, len(facts['channels']), crop)
     if problems:
         lines = '\n'.join(f'  {problem}' for problem in problems)
@@ -89,12 +91,14 @@ def _name(config: Config) -> str:
 
 
 def _build_without_memory(config: Config) -> nn.Module:
+    errors = (TypeError, KeyError, AttributeError, RuntimeError)  # a ValueError is a component's own words
     try:
-        with torch.device('meta'):
-            return MODELS.build(config.model)
-    except ValueError:
-        raise  # a component's own words
-    except (TypeError, KeyError, AttributeError, RuntimeError) as error:
+        try:
+            with torch.device('meta'):
+                return MODELS.build(config.model)
+        except errors:  # perhaps only because it computes with content while it is built, as MONAI's Swin UNETR does
+            return MODELS.build(config.model).to('meta')
+    except errors as error:
         raise ConfigError(f'the model of {_name(config)} cannot be built: {_words(error)}') from error
 
 
@@ -180,7 +184,9 @@ def _network_problems(
             continue
         except (ValueError, RuntimeError, TypeError) as error:
             told = f'{len(channels)} channel(s) and {tuple(window)} voxels, the {place}'
-            problems.append(f'{type(network).__name__} cannot take {told}: {_words(error)}')
+            problems.append(
+                f'{type(network).__name__} cannot take {told}: {_stride_rule(network, window) or _words(error)}'
+            )
             continue
         if classes and answer[1] != len(classes):
             key = 'model.network.decode_head.num_classes' if 'decode_head' in parts else 'the outputs of model.network'
@@ -196,6 +202,15 @@ def _network_problems(
     return problems
 
 
+def _stride_rule(network: nn.Module, window: Size3) -> str:
+    """What a U-shaped network asks of a window's sides, if that is what is wrong."""
+    coarsest = (getattr(getattr(network, 'backbone', None), 'out_strides', None) or (1,))[-1]
+    strides = (coarsest,) * 3 if isinstance(coarsest, int) else tuple(coarsest)
+    if all(side % stride == 0 for side, stride in zip(window, strides, strict=True)):
+        return ''
+    return f'sides must be multiples of {strides}, the coarsest stride of its backbone'
+
+
 @torch.no_grad()
 def _forward(network: nn.Module, channels: int, window: Size3, mask: torch.Tensor | None = None) -> tuple[int, ...]:
     """Shape of the finest logits."""
@@ -205,7 +220,7 @@ def _forward(network: nn.Module, channels: int, window: Size3, mask: torch.Tenso
     return tuple(answer.logits[0].shape)
 
 
-def _masking_problems(name: str, head: nn.Module, network: nn.Module, channels: int, crop: Size3) -> list[str]:
+def _masking_problems(name: str, head: Any, network: nn.Module, channels: int, crop: Size3) -> list[str]:
     place, patch = f'model.auxiliary.{name}', getattr(head, 'patch_size', None)
     if not isinstance(head, AuxiliaryHead) or patch is None or not hasattr(head, 'masking'):
         return []

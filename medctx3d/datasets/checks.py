@@ -162,22 +162,27 @@ def class_ids(voxels: np.ndarray, path: str, metainfo: Mapping[str, Any]) -> np.
     return ids.astype(np.uint8 if len(classes) <= 256 else np.int16, order='K')
 
 
-def check_splits(splits: Mapping[str, Sequence[Record]]) -> None:
+def check_splits(splits: Mapping[str, Sequence[Record]], *, source: str = '') -> None:
     """Refuse empty splits and cases that are in more than one.
 
     Two records are the same case when they share the id, the ``subject`` (where records have one), or a file, links
     resolved.
 
+    Args:
+        splits: Cases by split.
+        source: File that they come from, for the message.
+
     Raises:
         ValueError: A split is empty, or two overlap; the message has up to five of the cases.
     """
+    where = f'{source}: ' if source else ''
     owner: dict[tuple[str, str], tuple[str, str]] = {}
     shared: dict[tuple[str, str, str], list[str]] = {}
     for split, records in splits.items():
         if not records:
             raise ValueError(
-                f'split {split!r} is empty, it needs at least one case. List cases under {split!r} in the data list, '
-                f'or name another split ({", ".join(name for name in splits if name != split) or "there is none"}).'
+                f'{where}split {split!r} is empty, it needs at least one case. List cases under {split!r} in the data '
+                f'list, or name another with split=.'
             )
         for record in records:
             for key in _identities(record):
@@ -187,7 +192,7 @@ def check_splits(splits: Mapping[str, Sequence[Record]]) -> None:
                     shared.setdefault((first, split, key[0]), []).append(names)
     for (first, second, what), cases in shared.items():
         raise ValueError(
-            f'splits {first!r} and {second!r} must not share a {what}, {len(cases)} are in both: {few(cases)}. '
+            f'{where}splits {first!r} and {second!r} must not share a {what}, {len(cases)} are in both: {few(cases)}. '
             f'Remove them from one, or make the list again with tools/dataset/make_datalist.py.'
         )
 

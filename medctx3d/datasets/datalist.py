@@ -43,11 +43,11 @@ def decathlon_records(ann_file: str | Path, data_root: str | Path = '', split: s
         for name, entries in splits.items()
         if entries or name == split
     }
-    check_splits({split: records[split]})
+    check_splits({split: records[split]}, source=str(ann_file))
     check_cases(records[split], split, str(ann_file))
     _require_files(records[split], f'listed in {ann_file} and taken relative to {base}')
     for other in records.keys() - {split}:
-        check_splits({split: records[split], other: records[other]})
+        check_splits({split: records[split], other: records[other]}, source=str(ann_file))
     return records[split]
 
 
@@ -90,7 +90,7 @@ def write_datalist(
         OSError: Writing failed; a file that was there is as before.
     """
     path = Path(path)
-    check_splits(splits)
+    check_splits(splits, source=str(path))
     for split, records in splits.items():
         check_cases(records, split, str(path))
     content: dict[str, Any] = dict(name=name, description=description, tensorImageSize='3D')

@@ -12,7 +12,7 @@ from medctx3d.registry import FUNCTIONS
 
 @FUNCTIONS.register_module()
 def seed_worker(worker_id: int) -> None:
-    """Prepare a worker process of a loader, as ``worker_init_fn=dict(type='seed_worker')``.
+    """Prepare a worker process of a loader, as ``worker_init_fn=dict(type='medctx3d.seed_worker')``.
 
     One thread per worker, since several pools of threads on the same cores slow each other down many times over.
     ``VolumeDataset`` seeds each draw by itself; seeding here is for whatever else a user's code draws from.

@@ -40,7 +40,7 @@ def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dic
         raise CheckpointError(f'checkpoint {path} is refused: {_refusal(str(error))}') from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
         raise CheckpointError(
-            f'checkpoint {path} ({path.stat().st_size} bytes) cannot be read ({type(error).__name__}: {error}). It is '
+            f'checkpoint {path} ({path.stat().st_size} bytes) cannot be read ({type(error).__name__} {error}). It is '
             'truncated or no checkpoint: copy it again, or use the checkpoint before it'
         ) from error
     if not isinstance(content, dict):
@@ -100,7 +100,7 @@ def fitting_weights(
         CheckpointError: As :func:`load_weights`.
     """
     content = load_checkpoint_file(filename, map_location)
-    weights = content.get('state_dict', content)
+    weights: dict[str, Tensor] = content.get('state_dict', content)
     check_fit(model, weights, f'checkpoint {filename}', optional=optional)
     return weights
 
@@ -136,6 +136,6 @@ def check_fit(model: nn.Module, weights: dict[str, Any], label: str, *, optional
         if names
     ]
     raise CheckpointError(
-        f'{label} does not fit the model, of whose {len(mine)} tensors it was compared: {"; ".join(parts)}. '
+        f'{label} does not fit the model ({len(mine)} tensors compared): {"; ".join(parts)}. '
         'Use the config it was trained with'
     )

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from medctx3d.utils.config_check import ConfigError, runner_keys
@@ -40,6 +41,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         hint = f' Closest: {", ".join(close)}.' if close else ''
         raise FileNotFoundError(f'config {path} does not exist.{hint}')
     try:
+        MMLogger.get_current_instance().setLevel(logging.WARNING)  # it tells every environment variable it replaces
         config = Config.fromfile(str(path), lazy_import=False)
     except OSError:
         raise

@@ -47,7 +47,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno is None or error.filename is not None and error.errno not in _FULL:
+        if error.errno is None or (error.filename is not None and error.errno not in _FULL):
             raise
         raise OSError(error.errno, f'{os.strerror(error.errno)}; what was there before is whole', str(path)) from error
     finally:

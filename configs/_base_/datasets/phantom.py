@@ -6,20 +6,13 @@ classes = ('background', 'spleen', 'right_kidney', 'left_kidney', 'liver', 'stom
 # At 5 mm the other seven organs are a few voxels each; they count as background.
 label_map = {1: 1, 2: 2, 3: 3, 4: 0, 5: 0, 6: 4, 7: 5, 8: 6, 9: 0, 10: 0, 11: 0, 12: 0, 13: 0}
 metainfo = dict(classes=classes, label_map=label_map, mirror_pairs=(('right_kidney', 'left_kidney'),))
-load_pipeline = [
+load_pipeline = [  # no resampling: all volumes are generated at about 5 mm, so figures are those of the network alone
     dict(type='LoadVolume'),
     dict(
         type='monai.transforms.Orientationd',
         keys=['image', 'label'],
         axcodes='RAS',
         labels=None,
-        allow_missing_keys=True,
-    ),
-    dict(
-        type='monai.transforms.Spacingd',
-        keys=['image', 'label'],
-        pixdim=(5.0, 5.0, 5.0),
-        mode=('bilinear', 'nearest'),
         allow_missing_keys=True,
     ),
     dict(

@@ -40,7 +40,8 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_to_plain(item) for item in value]
+        items = [_to_plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items  # mmengine compares the data set's, type for type
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
     return value

@@ -64,9 +64,10 @@ class SafeCheckpointHook(CheckpointHook):
                 with atomic_path(os.path.join(runner.work_dir, 'last_checkpoint')) as temporary:
                     Path(temporary).write_text(self.last_ckpt)
         except OSError as error:
+            why = os.strerror(error.errno) if error.errno else error
             raise OSError(
                 error.errno,
-                f'checkpoint of step {step} could not be written to {self.out_dir}: {os.strerror(error.errno) if error.errno else error}. The '
+                f'checkpoint of step {step} could not be written to {self.out_dir}: {why}. The '
                 'checkpoints before it are whole; free some space and continue with --resume',
             ) from error
         if is_main_process():
