@@ -180,4 +180,10 @@ def build_runner(config: Config, *, verbose: bool = False) -> Runner:
         if type(handler) is logging.StreamHandler:
             handler.setStream(sys.stdout)
             handler.setLevel(logging.WARNING)
+            handler.addFilter(_not_of_mmengines_own)
     return runner
+
+
+def _not_of_mmengines_own(record: logging.LogRecord) -> bool:
+    """Keep from the console what mmengine tells its own developers in every run."""
+    return not any(name in record.getMessage() for name in ('FileClient', 'HardDiskBackend'))

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, 'EDQUOT') else (errno.ENOSPC,)
-_PROBE = 1 << 16  # bytes: a log and a table at least must fit
+_PROBE = 4096  # bytes, a block: on a full disk an empty file can still be made
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from medctx3d.datasets.phantom.checks_image import check_composition, check_edge
 from medctx3d.datasets.phantom.finding import summarise
 from medctx3d.datasets.phantom.population import check_population
 
-SCAN = dict(spacing=(4.5, 4.5, 4.5), extent=(384.0, 300.0, 300.0), enhanced=False, missing=())
+SCAN = dict(spacing=(5.0, 5.0, 5.0), extent=(384.0, 300.0, 300.0), enhanced=False, missing=())
 
 
 @pytest.fixture(scope='module')

@@ -274,7 +274,7 @@ def test_other_errors_of_a_transform_name_the_case(store, records):
 
 def test_too_little_space_is_found_before_starting(store, records, monkeypatch):
     monkeypatch.setattr(disk_space.shutil, 'disk_usage', lambda _: SimpleNamespace(free=50_000))
-    with pytest.raises(OSError, match=r'needs 0\.0 GB.*free some space') as caught:
+    with pytest.raises(OSError, match=r'needs 0\.1 MB.*free some space') as caught:
         prepare(store, records)  # 3 x 5760 voxels x 3 bytes = 51840
     assert str(store.root) in str(caught.value)
     assert not whole_folders(store)
