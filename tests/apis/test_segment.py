@@ -231,7 +231,7 @@ def test_results_never_land_among_the_inputs_or_in_a_file(tmp_path, scans):
     with pytest.raises(ValueError, match='choose another folder'):
         check_out_dir(scans / '..' / 'scans', cases)
     (tmp_path / 'file').write_text('')
-    with pytest.raises(OSError, match='the output folder .* it is a file'):
+    with pytest.raises(OSError, match=r'the output folder .* it is a file'):
         check_out_dir(tmp_path / 'file', cases)
 
 
