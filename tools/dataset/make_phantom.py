@@ -14,7 +14,7 @@ from medctx3d.utils.command_line import run_tool
 
 PRESETS: dict[str, dict[str, Any]] = {
     'demo': dict(
-        layout='plain', training=12, validation=2, test=4, spacing=(5.0, 5.0, 5.0), extent=(360.0, 280.0, 240.0)
+        layout='plain', training=24, validation=2, test=6, spacing=(5.0, 5.0, 5.0), extent=(360.0, 280.0, 240.0)
     ),
     'btcv': dict(
         layout='btcv', training=18, validation=0, test=12, spacing=(0.75, 0.75, 3.0), extent=(384.0, 384.0, 360.0)
@@ -22,7 +22,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 EPILOG = """\
 presets
-  demo   case_000 ..., 72 x 56 x 48 voxels of about 5 mm, 12 training, 2 validation and 4 test cases; about 1 s each
+  demo   case_000 ..., 72 x 56 x 48 voxels of about 5 mm, 24 training, 2 validation and 6 test cases; about 1 s each
   btcv   img0005 ..., 512 x 512 x about 120 voxels of about 0.75 x 0.75 x 3 mm, the published 18 training and 12 test
          case ids of BTCV, so that configs written for BTCV run unchanged; about half a minute and 3 GB of memory each
 
