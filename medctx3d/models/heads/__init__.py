@@ -2,8 +2,7 @@
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.heads.medcontext_head import MedContextHead
-from medctx3d.models.heads.swin_unetr_decoder import SwinUNETRDecoder
 from medctx3d.models.heads.unet_decoder import UNetDecoder
 from medctx3d.models.heads.unetr_decoder import UNETRDecoder
 
-__all__ = ['AuxiliaryHead', 'MedContextHead', 'SwinUNETRDecoder', 'UNETRDecoder', 'UNetDecoder']
+__all__ = ['AuxiliaryHead', 'MedContextHead', 'UNETRDecoder', 'UNetDecoder']

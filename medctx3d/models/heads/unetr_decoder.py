@@ -1,4 +1,4 @@
-"""The decoder half of MONAI's UNETR."""
+"""The decoder half of MONAI's UNETR and Swin UNETR."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from torch import Tensor
 
 from medctx3d.registry import HEADS
 
+COARSEST = 5  # MONAI numbers the blocks of both networks down from here
 
-@HEADS.register_module()
+
+@HEADS.register_module(name=['UNETRDecoder', 'SwinUNETRDecoder'])
 class UNETRDecoder(BaseModule):
-    """The decoder half of MONAI's UNETR, with its parameter names.
+    """The decoder half of MONAI's UNETR and Swin UNETR, with their parameter names.
+
+    The two differ in their number of levels alone, which the backbone states: five features for UNETR, six for Swin
+    UNETR. Both names build this class.
 
     Args:
         num_classes: K, background included.
@@ -21,6 +26,9 @@ class UNETRDecoder(BaseModule):
         strides: Of the features; comes from the backbone.
         norm: MONAI's name of the normalisation.
         init_cfg: mmengine's initialisation.
+
+    Raises:
+        ValueError: Features whose strides are not 1, 2, 4, ...
     """
 
     def __init__(
@@ -33,19 +41,21 @@ class UNETRDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if len(in_channels) != 5 or tuple(strides) != (1, 2, 4, 8, 16):
+        count = len(in_channels)
+        if not 2 <= count <= COARSEST + 1 or tuple(strides) != tuple(2**level for level in range(count)):
             raise ValueError(
-                'UNETRDecoder needs five features at strides 1, 2, 4, 8, 16 as UNETREncoder gives them, '
-                f'got channels {tuple(in_channels)} at strides {tuple(strides)}'
+                'UNETRDecoder needs features at strides 1, 2, 4, ... as UNETREncoder and SwinUNETREncoder give them, '
+                f'got channels {tuple(in_channels)} at strides {tuple(strides)}: use UNetDecoder'
             )
-        for level in range(4, 0, -1):  # decoder5 is the coarsest, as in MONAI
+        self.names = [f'decoder{COARSEST - skipped}' for skipped in range(count - 1)]  # coarsest first
+        for level, name in zip(range(count - 1, 0, -1), self.names, strict=True):
             block = UnetrUpBlock(3, in_channels[level], in_channels[level - 1], 3, 2, norm_name=norm, res_block=True)
-            self.add_module(f'decoder{level + 1}', block)
+            self.add_module(name, block)
         self.out = UnetOutBlock(3, in_channels[0], num_classes)
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Five features, finest first, to one logits level (N, K, X, Y, Z)."""
-        current = features[4]
-        for level in range(4, 0, -1):
-            current = self.get_submodule(f'decoder{level + 1}')(current, features[level - 1])
+        """Features, finest first, to one logits level (N, K, X, Y, Z)."""
+        current = features[-1]
+        for name, skip in zip(self.names, reversed(features[:-1]), strict=True):
+            current = self.get_submodule(name)(current, skip)
         return (self.out(current),)
