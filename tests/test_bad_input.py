@@ -193,7 +193,7 @@ CONFIGS = {  # options, then words of the message
     'length that is no number': (('train_cfg.max_iters=long',), 'train_cfg.max_iters must be a whole number'),
     'no optimiser': (('optim_wrapper=None',), 'has no optim_wrapper'),
     'half a validation': (('val_evaluator=None',), 'has no val_evaluator'),
-    'metainfo key': (('train_dataloader.dataset.metainfo.clases=1',), "Did you mean 'classes'"),
+    'metainfo key': (('train_dataloader.dataset.metainfo.klasses=1',), "Did you mean 'classes'"),
     'input channels': (('model.network.backbone.in_channels=2',), 'in_channels is 2'),
     'output classes': (('model.network.decode_head.num_classes=5',), 'set it to 3'),
     'splits of other classes': (
