@@ -40,7 +40,10 @@ def main() -> None:
     args = parse_args()
     console = Console()
     started = time.monotonic()
-    work_dir = Path(args.work_dir)
+    work_dir = Path(args.work_dir).resolve()
+    os.chdir(ROOT)
+    if work_dir.is_relative_to(ROOT):
+        work_dir = work_dir.relative_to(ROOT)
     work_dir.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ, PHANTOM_ROOT=str(work_dir / 'data'))
     environment.setdefault('OMP_WAIT_POLICY', 'PASSIVE')

@@ -22,7 +22,7 @@ from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, lo
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
+from medctx3d.utils.config_check import ConfigError, check_config
 from medctx3d.utils.setup_env import setup_environment
 
 
@@ -77,6 +77,10 @@ def main() -> None:
 
 def set_output(config: Config, out: str, *, save_predictions: bool, overlay: bool) -> None:
     """Tell the metric and the pictures where to go."""
+    if not isinstance(config.test_evaluator, dict):
+        raise ConfigError(
+            f'test_evaluator must be one dict(type=...) for tools/test.py, got {type(config.test_evaluator).__name__}'
+        )
     config.test_evaluator['out_dir'] = out
     if save_predictions:
         config.test_evaluator['save_predictions'] = True

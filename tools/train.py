@@ -21,6 +21,7 @@ from mmengine.dist import is_main_process
 from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.splits import check_config_splits, prepare_splits
 from medctx3d.apis.start_checkpoint import settle_start
+from medctx3d.datasets import VolumeDataset
 from medctx3d.engine.launch import (
     LAUNCHERS,
     build_runner,
@@ -30,7 +31,7 @@ from medctx3d.engine.launch import (
     prepare_launch,
     use_amp,
 )
-from medctx3d.registry import register_all_modules
+from medctx3d.registry import DATASETS, register_all_modules
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
@@ -59,7 +60,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--seed', type=int, help='seed of weights, crops, augmentation and masks (default: the config)'
     )
-    parser.add_argument('--deterministic', action='store_true', help='deterministic GPU kernels, slower')
+    parser.add_argument(
+        '--deterministic',
+        action='store_true',
+        help='deterministic kernels where torch has them, slower; a warning names each operation that has none',
+    )
     parser.add_argument('--verbose', action='store_true', help="mmengine's full log on the console too")
     parser.add_argument(
         '--launcher', choices=LAUNCHERS, default='none', help='set by dist_train.sh and slurm_train.sh'
@@ -73,6 +78,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read the command line, check the config, train."""
     args = parse_args()
+    if args.deterministic:
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # read when CUDA starts
     setup_environment()
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
@@ -95,6 +102,8 @@ def main() -> None:
         print(start)
     prepare_splits(datasets)
     runner = build_runner(config, verbose=args.verbose)
+    if args.deterministic:  # mmengine asks for errors, and cross-entropy on a GPU has no deterministic kernel
+        torch.use_deterministic_algorithms(True, warn_only=True)
     runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
@@ -111,9 +120,12 @@ def set_randomness(config, seed: int | None, deterministic: bool) -> None:
     if deterministic:
         randomness['deterministic'] = True
     config.randomness = randomness
-    config.train_dataloader.dataset.setdefault('seed', randomness['seed'])
-    if seed is not None:
-        config.train_dataloader.dataset.seed = seed
+    dataset = config.train_dataloader.dataset
+    component = DATASETS.get(dataset.type) if isinstance(dataset.get('type'), str) else None
+    if component is not None and issubclass(component, VolumeDataset):  # a wrapper's members carry their own
+        dataset.setdefault('seed', randomness['seed'])
+        if seed is not None:
+            dataset.seed = seed
 
 
 if __name__ == '__main__':

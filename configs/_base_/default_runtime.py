@@ -14,7 +14,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    dist_cfg=dict(backend='nccl', timeout=7200),  # s: ranks wait while rank 0 prepares the volumes
 )
 log_processor = dict(by_epoch=False, window_size=50)
 visualizer = dict(type='VolumeVisualizer', vis_backends=[dict(type='LocalVisBackend')])

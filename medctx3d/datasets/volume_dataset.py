@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
-from monai.transforms import Compose, Randomizable
+from monai.transforms import Compose, Flipd, RandAxisFlipd, RandFlipd, Randomizable
 
 from medctx3d.datasets.checks import check_headers
 from medctx3d.datasets.datalist import decathlon_records
@@ -15,6 +15,7 @@ from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, 
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.transforms import ForegroundCrop
+from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
 
 
@@ -85,6 +86,7 @@ class VolumeDataset(BaseDataset):
         self._load = build_pipeline(self.load_pipeline, self._metainfo)
         _refuse_randomness(self._load)
         self.pipeline = build_pipeline(pipeline, self._metainfo)
+        _refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
         self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
         if not lazy_init:
             self.full_init()
@@ -173,4 +175,18 @@ def _refuse_randomness(load_pipeline: Compose) -> None:
             raise ValueError(
                 f'load_pipeline holds {type(transform).__name__}, which is random, but runs once per case: '
                 'move it to pipeline'
+            )
+
+
+def _refuse_blind_flips(pipeline: Compose, classes: Sequence[str]) -> None:
+    """MONAI's flips leave labels where they are: a left kidney would be taught as a right one."""
+    for transform in pipeline.transforms:
+        if not isinstance(transform, (Flipd, RandFlipd, RandAxisFlipd)) or not sided(classes):
+            continue
+        axes = getattr(getattr(transform, 'flipper', None), 'spatial_axis', None)
+        blind = axes is None or LEFT_RIGHT_AXIS in ((axes,) if isinstance(axes, int) else tuple(axes))
+        if isinstance(transform, RandAxisFlipd) or blind:
+            raise ValueError(
+                f'pipeline holds {type(transform).__name__}, which flips left and right without changing sided labels '
+                f"({', '.join(sided(classes)[:4])}): use dict(type='RandMirror'), which swaps them"
             )

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.transforms import RandMirror, mirror
 from medctx3d.datasets.transforms import rand_mirror as module
+from medctx3d.datasets.transforms.rand_mirror import sided
 
 SIDED = dict(
     classes=('background', 'liver', 'right kidney', 'left kidney'), mirror_pairs=[('right kidney', 'left kidney')]
@@ -126,3 +128,25 @@ def test_no_probability_means_no_flip():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         RandMirror(**arguments)
+
+
+@pytest.mark.parametrize('name', ['left_kidney', 'kidney_r', 'KidneyLeft', 'kidneyL', 'LKidney', 'L adrenal'])
+def test_a_side_in_a_name_is_seen_however_it_is_written(name):
+    assert sided(['background', name, 'liver', 'gallbladder', 'stomach', 'colon', 'Liver']) == [name]
+
+
+@pytest.mark.parametrize(
+    'flip',
+    [
+        dict(type='monai.transforms.RandFlipd', keys=['image', 'label'], spatial_axis=0),
+        dict(type='monai.transforms.RandFlipd', keys=['image', 'label']),
+        dict(type='monai.transforms.RandAxisFlipd', keys=['image', 'label']),
+    ],
+)
+def test_flips_that_know_no_sides_are_refused_for_sided_classes(flip):
+    arguments = dict(pipeline=[flip], lazy_init=True)
+    with pytest.raises(ValueError, match=r'use dict.*RandMirror'):
+        VolumeDataset(metainfo=dict(classes=('background', 'left_kidney')), **arguments)
+    VolumeDataset(metainfo=dict(classes=('background', 'liver')), **arguments)
+    harmless = [dict(type='monai.transforms.RandFlipd', keys=['image', 'label'], spatial_axis=1)]
+    VolumeDataset(metainfo=dict(classes=('background', 'left_kidney')), pipeline=harmless, lazy_init=True)

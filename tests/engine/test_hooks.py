@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from helpers_engine import run_config, train
+from mmengine.runner import Runner
 
 from medctx3d.engine.checkpoint import load_checkpoint_file
 from medctx3d.engine.hooks import EMATeacherHook
 from medctx3d.engine.hooks import safe_checkpoint_hook as saving
+from medctx3d.evaluation import VolumeMetric
 
 
 def test_cosine_schedule_starts_and_ends_as_stated():
@@ -93,3 +95,22 @@ def test_weights_survive_a_save_bit_for_bit(nifti_dataset, tmp_path):
     runner = train(run_config(nifti_dataset, tmp_path / 'run', iterations=3))
     saved = load_checkpoint_file(tmp_path / 'run/iter_3.pth')['state_dict']
     assert all(torch.equal(value, saved[key]) for key, value in runner.model.state_dict().items())
+
+
+def test_previous_best_stays_until_the_new_one_is_whole(nifti_dataset, tmp_path, monkeypatch):
+    config = run_config(nifti_dataset, tmp_path / 'run')
+    config.train_cfg.val_interval = 2
+    config.default_hooks.checkpoint.update(interval=-1, save_best='dice', rule='less', max_keep_ckpts=-1)
+    scores = iter([3.0, 2.0, 1.0])
+    original = Runner.save_checkpoint
+    bests = []
+
+    def save_and_look(self, out_dir, filename, *args, **kwargs):
+        original(self, out_dir, filename, *args, **kwargs)
+        bests.append(len(list((tmp_path / 'run').glob('best_*.pth'))))
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', save_and_look)
+    monkeypatch.setattr(VolumeMetric, 'compute_metrics', lambda self, results: {'dice': next(scores)})
+    train(config)
+    assert max(bests) == 2  # the old best was still there when the new one was whole
+    assert [path.name for path in (tmp_path / 'run').glob('best_*.pth')] == ['best_dice_iter_6.pth']

@@ -1,11 +1,11 @@
 """The segmentor, its head and its teacher: the method's data flow."""
 
 import copy
-from itertools import pairwise
 
 import pytest
 import torch
 from conftest import batch, tiny_segmentor_config
+from mmengine.model import convert_sync_batchnorm
 from monai.losses import DiceCELoss
 
 from medctx3d.models.masking import hide
@@ -253,9 +253,34 @@ def test_training_steps_reduce_the_loss(segmentor):
         segmentor.update_teacher(0.9)
         totals.append(total.item())
     assert sum(totals[-5:]) < 0.8 * sum(totals[:5])
-    assert any(earlier != later for earlier, later in pairwise(totals))
 
 
 def test_an_auxiliary_objective_of_another_kind_is_refused():
     with pytest.raises(TypeError, match="'odd' must be an AuxiliaryHead, got Identity"):
         MODELS.build(dict(tiny_segmentor_config(medcontext=False), auxiliary=dict(odd=torch.nn.Identity())))
+
+
+def test_synchronised_batchnorm_keeps_teacher_and_student_in_step():
+    """mmengine converts BatchNorm after the teacher was made; both must be converted, the teacher still frozen."""
+    model = MODELS.build(tiny_segmentor_config(norm='batch'))
+    model = convert_sync_batchnorm(model, 'torch')
+    model.train()
+    model.prime_teacher()
+    kinds = [type(module) for module in model.network.modules()]
+    assert torch.nn.SyncBatchNorm in kinds
+    assert [type(module) for module in model.teacher.module.modules()] == kinds
+    assert not any(module.training for module in model.teacher.modules())
+    assert not any(weight.requires_grad for weight in model.teacher.parameters())
+    with torch.no_grad():
+        for weight in model.network.parameters():
+            weight.add_(1.0)
+        for buffer in model.network.buffers():
+            buffer.add_(1)
+    before = [weight.clone() for weight in model.teacher.parameters()]
+    model.update_teacher(0.5)
+    for old, new, student in zip(before, model.teacher.parameters(), model.network.parameters(), strict=True):
+        assert torch.allclose(new, 0.5 * (old + student))
+    assert all(
+        torch.equal(mine, theirs)
+        for mine, theirs in zip(model.teacher.module.buffers(), model.network.buffers(), strict=True)
+    )

@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
@@ -28,7 +29,7 @@ from medctx3d.registry import MODELS, register_all_modules
 from medctx3d.structures import VolumeData, VolumeDataSample
 from medctx3d.utils.command_line import run_tool
 
-CONFIG = 'configs/medcontext/unet_phantom.py'
+CONFIG = str(Path(__file__).resolve().parents[2] / 'configs/medcontext/unet_phantom.py')
 ARMS = ('baseline', 'sum')
 
 

@@ -1,5 +1,6 @@
 """AdamW, warm-up, cosine to 0: the published recipe of UNETR with MedContext (5000 epochs of 18 steps).
 
+The published run uses mixed precision: add --amp.
 A scheduler without ``end`` runs to ``train_cfg.max_iters``.
 """
 

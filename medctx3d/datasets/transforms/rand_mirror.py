@@ -15,6 +15,12 @@ from medctx3d.registry import TRANSFORMS, closest
 
 LEFT_RIGHT_AXIS = 0  # of (X, Y, Z) in RAS+ order
 _SIDED = re.compile(r'(?:^|[^a-z])(?:left|right|l|r)(?![a-z0-9])|(?:^|[^a-z])(?:left|right)', re.IGNORECASE)
+_SIDED_CAMEL = re.compile(r'[a-z](?:Left|Right|L|R)(?![a-z])|^[LR](?=[A-Z][a-z])')  # KidneyLeft, kidneyL, LKidney
+
+
+def sided(classes: Sequence[str]) -> list[str]:
+    """The classes that carry a side in their names, such as left_kidney, kidney_l, KidneyLeft."""
+    return [name for name in classes if _SIDED.search(name) or _SIDED_CAMEL.search(name)]
 
 
 def mirror(
@@ -72,7 +78,7 @@ class RandMirror(RandomizableTransform):
         classes = list(metainfo.get('classes', ()))
         pairs = [tuple(pair) for pair in metainfo.get('mirror_pairs') or ()]
         self.swaps = [_pair_ids(pair, classes) for pair in pairs]
-        unpaired = [name for name in classes if _SIDED.search(name) and not any(name in pair for pair in pairs)]
+        unpaired = [name for name in sided(classes) if not any(name in pair for pair in pairs)]
         self.axes = tuple(axes)
         if unpaired and LEFT_RIGHT_AXIS in self.axes:
             self.axes = tuple(axis for axis in axes if axis != LEFT_RIGHT_AXIS)

@@ -31,6 +31,16 @@ class AtomicLocalBackend(LocalBackend):
 register_backend('local', AtomicLocalBackend, force=True, prefixes='')
 
 
+class _RemovesLater(AtomicLocalBackend):
+    """Notes what is to be removed: mmengine removes the previous best checkpoint before it saves the new one."""
+
+    def __init__(self) -> None:
+        self.outdated: list[str] = []
+
+    def remove(self, filepath: str | Path) -> None:
+        self.outdated.append(str(filepath))
+
+
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook, deleting old files only after the new one is whole.
@@ -38,6 +48,18 @@ class SafeCheckpointHook(CheckpointHook):
     mmengine deletes before it saves: with ``max_keep_ckpts=1`` and a disk that fills, no readable file is left.
     Arguments are those of mmengine's CheckpointHook.
     """
+
+    file_backend: LocalBackend
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        backend = self.file_backend
+        self.file_backend = later = _RemovesLater()
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+            for path in later.outdated:
+                backend.remove(path)
+        finally:
+            self.file_backend = backend
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         outdated: list[int] = []
