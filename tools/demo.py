@@ -23,6 +23,8 @@ from medctx3d.utils.command_line import run_tool
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = 'configs/medcontext/unet_phantom.py'
 ITERATIONS = 700
+# As a person in the checkout types it; outside an environment there, whatever runs this.
+PYTHON = os.path.relpath(sys.executable, ROOT) if Path(sys.executable).is_relative_to(ROOT) else sys.executable
 
 
 def parse_args() -> argparse.Namespace:
@@ -71,7 +73,7 @@ def main() -> None:
     for number, (title, command) in enumerate(steps, 1):
         console.rule(f'{number}/{len(steps)}  {title}', align='left')
         shown = [part for part in command if 'store.root' not in part]
-        console.print('python ' + ' '.join(shown).removesuffix(' --cfg-options'), style='dim', soft_wrap=True)
+        console.print(f'{PYTHON} ' + ' '.join(shown).removesuffix(' --cfg-options'), style='dim', soft_wrap=True)
         finished = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=False)
         if finished.returncode:
             sys.exit(f'the demo stopped at step {number} ({title}); the message above says why')
@@ -83,21 +85,23 @@ def report(console: Console, work_dir: Path, checkpoint: Path, seconds: float) -
     mean = json.loads((work_dir / 'results.json').read_text())['mean']
     case = json.loads((work_dir / 'data' / 'dataset.json').read_text())['test'][0]['image']
     console.rule('done', align='left')
-    console.print(
+    lines = [
         f'Held-out mean Dice {mean["dice"]:.3f}, HD95 {mean["hd95"]:.1f} mm, NSD {mean["nsd"]:.3f}; '
-        f'{seconds:.0f} s in all.\n'
-    )
-    console.print(f'  figures      {work_dir}/results.json, {work_dir}/per_case.csv')
-    console.print(f'  predictions  {work_dir}/predictions/*.nii.gz   (open them over {work_dir}/data/imagesTr/*)')
-    console.print(f'  pictures     {work_dir}/overlays/*.png')
-    console.print(f'  weights      {checkpoint}')
-    console.print(f'  log          {work_dir}/<time>/<time>.log\n')
-    console.print('What to type next:')
-    console.print(
-        f'  python tools/infer.py {CONFIG} {checkpoint} {work_dir}/data/{case} --out {work_dir}/mine --overlay'
-    )
-    console.print(f'  python tools/browse_dataset.py {CONFIG} --out {work_dir}/browse   # what the network sees')
-    console.print('  less docs/how_to/your_own_data.md                            # train on your own scans')
+        f'{seconds:.0f} s in all.',
+        '',
+        f'  figures      {work_dir}/results.json, {work_dir}/per_case.csv',
+        f'  predictions  {work_dir}/predictions/*.nii.gz, to open over {work_dir}/data/imagesTr/*',
+        f'  pictures     {work_dir}/overlays/*.png',
+        f'  weights      {checkpoint}',
+        f'  log          {work_dir}/<time>/<time>.log',
+        '',
+        'What to type next:',
+        f'  {PYTHON} tools/infer.py {CONFIG} {checkpoint} {work_dir}/data/{case} --out {work_dir}/mine --overlay',
+        f'  PHANTOM_ROOT={work_dir}/data {PYTHON} tools/browse_dataset.py {CONFIG} --out {work_dir}/browse',
+        '  less docs/how_to/your_own_data.md      # train on your own scans',
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 if __name__ == '__main__':
