@@ -14,6 +14,7 @@ import os
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.splits import check_config_splits, prepare_splits, require_labels
@@ -70,9 +71,11 @@ def main() -> None:
     model = runner.model.module if hasattr(runner.model, 'module') else runner.model
     load_weights(model, args.checkpoint, optional=optional)
     runner.test()
+    speaks = is_main_process()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-    print(f'done: results.json and per_case.csv lie in {os.path.abspath(out)}')
+    if speaks:
+        print(f'done: results.json and per_case.csv lie in {os.path.abspath(out)}')
 
 
 def set_output(config: Config, out: str, *, save_predictions: bool, overlay: bool) -> None:

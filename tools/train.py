@@ -105,9 +105,11 @@ def main() -> None:
     if args.deterministic:  # mmengine asks for errors, and cross-entropy on a GPU has no deterministic kernel
         torch.use_deterministic_algorithms(True, warn_only=True)
     runner.train()
+    speaks = is_main_process()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-    print(f'done: checkpoints and logs lie in {os.path.abspath(config.work_dir)}')
+    if speaks:
+        print(f'done: checkpoints and logs lie in {os.path.abspath(config.work_dir)}')
 
 
 def set_randomness(config, seed: int | None, deterministic: bool) -> None:
