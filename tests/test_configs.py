@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from medctx3d.datasets.metainfo import METAINFO
+from medctx3d.engine import load_config
 from medctx3d.registry import DATASETS, MODELS
 from medctx3d.structures import VolumeData, VolumeDataSample
 from medctx3d.utils.config_check import check_config
@@ -16,7 +16,7 @@ LEAVES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob
 
 
 def load(name):
-    return Config.fromfile(str(ROOT / name))
+    return load_config(ROOT / name)
 
 
 def narrow(config):

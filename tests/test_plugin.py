@@ -13,13 +13,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STEP = """
 import torch
-from mmengine.config import Config
+from medctx3d.engine import load_config
 from medctx3d.registry import MODELS, list_components
 from medctx3d.structures import VolumeData, VolumeDataSample
 from medctx3d.utils.config_check import check_config
 
 torch.manual_seed(0)
-cfg = Config.fromfile('tiny_btcv.py')
+cfg = load_config('tiny_btcv.py')
 check_config(cfg)
 print('listed', {'TinyEncoder', 'UNetEncoder'} <= set(list_components('backbones')))
 model = MODELS.build(cfg.model)

@@ -11,9 +11,7 @@ model = dict(
     network=dict(
         # The first stage halves the grid: an eighth of the work, and the logits are interpolated back.
         backbone=dict(block='plain', channels=(16, 32, 64, 128), strides=(2, 2, 2, 2)),
-        decode_head=dict(num_classes=7),
     ),
-    inferer=dict(roi_size=(48, 48, 32)),
     teacher=dict(type='EMATeacher'),
     auxiliary=dict(
         medcontext=dict(

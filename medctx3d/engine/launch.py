@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from medctx3d.utils.config_check import ConfigError, runner_keys
+from medctx3d.utils.config_references import referenced_names, resolve_references
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -31,7 +32,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
 
     Raises:
         FileNotFoundError: There is no such file; the message has the closest names in its folder.
-        ConfigError: The file cannot be read as a config, or an option leads nowhere.
+        ConfigError: The file cannot be read as a config, an option leads nowhere, or a ``'$name'`` names nothing.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,6 +50,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
         raise ConfigError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
     if options:
         merge_options(config, options)
+    resolve_references(config)
     return config
 
 
@@ -62,7 +64,7 @@ def merge_options(config: Config, options: dict[str, Any]) -> None:
     Raises:
         ConfigError: A key begins with a name that nothing reads, or leads into a value that has no keys.
     """
-    known = runner_keys()
+    known = runner_keys() | referenced_names(config)
     for key in options:
         first = key.partition('.')[0]
         if first in known:

@@ -4,7 +4,9 @@ Generated volumes of the same layout: tools/dataset/make_phantom.py data/btcv --
 """
 
 data_root = '{{$BTCV_ROOT:data/btcv}}'  # the variable, or the default after the colon
-patch_size = (96, 96, 96)
+patch_size = (96, 96, 96)  # voxels; '$patch_size' elsewhere takes it from here
+in_channels = 1
+num_classes = 14
 load_pipeline = [
     dict(type='LoadVolume'),
     dict(
@@ -35,7 +37,7 @@ load_pipeline = [
     ),
 ]
 pipeline = [
-    dict(type='ForegroundCrop', size=patch_size, pos=1.0, neg=1.0, balance='voxel'),
+    dict(type='ForegroundCrop', size='$patch_size', pos=1.0, neg=1.0, balance='voxel'),
     dict(type='RandMirror', prob=0.2, axes=(0, 1, 2)),
     dict(type='monai.transforms.RandRotate90d', keys=['image', 'label'], prob=0.2, max_k=3, spatial_axes=(0, 1)),
     dict(type='monai.transforms.RandScaleIntensityd', keys=['image'], factors=0.1, prob=0.1),

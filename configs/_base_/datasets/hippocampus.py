@@ -4,7 +4,9 @@ The list's ``validation`` cases are the test set; nothing is selected on them.
 """
 
 data_root = '{{$HIPPOCAMPUS_ROOT:data/hippocampus}}'  # the variable, or the default after the colon
-patch_size = (32, 48, 32)
+patch_size = (32, 48, 32)  # voxels; '$patch_size' elsewhere takes it from here
+in_channels = 1
+num_classes = 3
 load_pipeline = [
     dict(type='LoadVolume'),
     dict(
@@ -26,7 +28,7 @@ load_pipeline = [
     ),  # per case: scales differ by orders of magnitude
 ]
 pipeline = [
-    dict(type='ForegroundCrop', size=patch_size, pos=1.0, neg=1.0, balance='class'),
+    dict(type='ForegroundCrop', size='$patch_size', pos=1.0, neg=1.0, balance='class'),
     dict(type='RandMirror', prob=0.5, axes=(0, 1, 2)),
     dict(type='monai.transforms.RandScaleIntensityd', keys=['image'], factors=0.1, prob=0.3),
     dict(type='monai.transforms.RandShiftIntensityd', keys=['image'], offsets=0.1, prob=0.3),

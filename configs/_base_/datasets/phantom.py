@@ -1,7 +1,9 @@
 """Generated abdominal CT at 5 mm, six organs; made by tools/dataset/make_phantom.py in half a minute."""
 
 data_root = '{{$PHANTOM_ROOT:data/phantom}}'  # the variable, or the default after the colon
-patch_size = (48, 48, 32)
+patch_size = (48, 48, 32)  # voxels; '$patch_size' elsewhere takes it from here
+in_channels = 1
+num_classes = 7
 classes = ('background', 'spleen', 'right_kidney', 'left_kidney', 'liver', 'stomach', 'aorta')
 # At 5 mm the other seven organs are a few voxels each; they count as background.
 label_map = {1: 1, 2: 2, 3: 3, 4: 0, 5: 0, 6: 4, 7: 5, 8: 6, 9: 0, 10: 0, 11: 0, 12: 0, 13: 0}
@@ -26,7 +28,7 @@ load_pipeline = [  # no resampling: all volumes are generated at about 5 mm, so 
     ),
 ]
 pipeline = [
-    dict(type='ForegroundCrop', size=patch_size, pos=3.0, neg=1.0, balance='class'),
+    dict(type='ForegroundCrop', size='$patch_size', pos=3.0, neg=1.0, balance='class'),
     dict(type='monai.transforms.RandScaleIntensityd', keys=['image'], factors=0.1, prob=0.3),
     dict(type='monai.transforms.RandShiftIntensityd', keys=['image'], offsets=0.1, prob=0.3),
     dict(type='PackVolume'),

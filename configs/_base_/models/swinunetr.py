@@ -1,11 +1,11 @@
-"""Swin UNETR (arXiv 2201.01266), 14 outputs."""
+"""Swin UNETR (arXiv 2201.01266)."""
 
 model = dict(
     type='VolumeSegmentor',
     network=dict(
         type='EncoderDecoder',
-        backbone=dict(type='SwinUNETREncoder', in_channels=1, feature_size=48, use_checkpoint=True),
-        decode_head=dict(type='SwinUNETRDecoder', num_classes=14),
+        backbone=dict(type='SwinUNETREncoder', in_channels='$in_channels', feature_size=48, use_checkpoint=True),
+        decode_head=dict(type='SwinUNETRDecoder', num_classes='$num_classes'),
     ),
     criterion=dict(
         type='SegCriterion',
@@ -20,7 +20,7 @@ model = dict(
     ),
     inferer=dict(
         type='monai.inferers.SlidingWindowInferer',
-        roi_size=(96, 96, 96),
+        roi_size='$patch_size',
         sw_batch_size=4,
         overlap=0.5,
         mode='gaussian',

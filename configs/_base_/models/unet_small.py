@@ -4,8 +4,8 @@ model = dict(
     type='VolumeSegmentor',
     network=dict(
         type='EncoderDecoder',
-        backbone=dict(type='UNetEncoder', in_channels=1, channels=(8, 16, 32, 64), strides=(1, 2, 2, 2)),
-        decode_head=dict(type='UNetDecoder', num_classes=3),
+        backbone=dict(type='UNetEncoder', in_channels='$in_channels', channels=(8, 16, 32, 64), strides=(1, 2, 2, 2)),
+        decode_head=dict(type='UNetDecoder', num_classes='$num_classes'),
     ),
     criterion=dict(
         type='SegCriterion',
@@ -13,7 +13,7 @@ model = dict(
     ),
     inferer=dict(
         type='monai.inferers.SlidingWindowInferer',
-        roi_size=(32, 48, 32),
+        roi_size='$patch_size',
         sw_batch_size=4,
         overlap=0.5,
         mode='gaussian',

@@ -1,13 +1,17 @@
-"""UNETR (arXiv 2103.10504) as published with MedContext, 14 outputs."""
+"""UNETR (arXiv 2103.10504) as published with MedContext."""
 
 model = dict(
     type='VolumeSegmentor',
     network=dict(
         type='EncoderDecoder',
         backbone=dict(
-            type='UNETREncoder', in_channels=1, img_size=(96, 96, 96), feature_size=32, proj_type='perceptron'
+            type='UNETREncoder',
+            in_channels='$in_channels',
+            img_size='$patch_size',
+            feature_size=32,
+            proj_type='perceptron',
         ),
-        decode_head=dict(type='UNETRDecoder', num_classes=14),
+        decode_head=dict(type='UNETRDecoder', num_classes='$num_classes'),
     ),
     criterion=dict(
         type='SegCriterion',
@@ -22,7 +26,7 @@ model = dict(
     ),
     inferer=dict(
         type='monai.inferers.SlidingWindowInferer',
-        roi_size=(96, 96, 96),
+        roi_size='$patch_size',
         sw_batch_size=4,
         overlap=0.5,
         mode='gaussian',
