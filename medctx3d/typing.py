@@ -5,11 +5,14 @@ Shapes: N batch, C image channels, K classes, (X, Y, Z) voxels in RAS+ order, g 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 Size3 = tuple[int, int, int]
+# logits levels and class ids (N, 1, X, Y, Z) to named scalar terms
+Criterion = Callable[[tuple[Tensor, ...], Tensor], dict[str, Tensor]]
 
 
 class SegOutput(NamedTuple):
@@ -65,3 +68,11 @@ class HasTeacher(Protocol):
 
     def update_teacher(self, decay: float) -> None:
         """Move the teacher: weight = decay * weight + (1 - decay) * student."""
+
+
+@runtime_checkable
+class HasAuxiliary(Protocol):
+    """A model whose auxiliary objectives a hook may weigh over time."""
+
+    def ramp_auxiliary(self, name: str, factor: float) -> None:
+        """Factor on the self-supervised terms of one auxiliary head."""

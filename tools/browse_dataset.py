@@ -24,6 +24,7 @@ from medctx3d.datasets import VolumeDataset
 from medctx3d.engine.launch import load_config
 from medctx3d.models.masking.functional import cell_grid
 from medctx3d.registry import DATASETS, MASKINGS, register_all_modules
+from medctx3d.structures import VolumeDataSample
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     for draw in track(draws.tolist(), description='drawing'):
         packed = dataset[draw]
         sample, image = packed['data_samples'], packed['inputs'][args.channel]
-        for suffix, mask in masks(heads, tuple(image.shape), seed=draw):
+        for suffix, mask in masks(heads, tuple(image.shape), sample, seed=draw):
             name = f'{draw:04d}_{sample.case}{suffix}'
             path = os.path.join(args.out, f'{name}.png')
             visualizer.add_datasample(name, image, sample, mask=mask, out_file=path)
@@ -92,18 +93,20 @@ def build_dataset(config: Config, split: str) -> VolumeDataset:
 def masking_heads(config: Config) -> dict[str, ConfigDict]:
     """Auxiliary heads of the config that hide cells, by name."""
     heads = (config.get('model') or {}).get('auxiliary') or {}
-    return {name: head for name, head in heads.items() if 'masking' in head and 'patch_size' in head}
+    return {name: head for name, head in heads.items() if head.get('masking') and head.get('patch_size')}
 
 
 def masks(
-    heads: dict[str, ConfigDict], size: tuple[int, ...], *, seed: int
+    heads: dict[str, ConfigDict], size: tuple[int, ...], sample: VolumeDataSample, *, seed: int
 ) -> Iterator[tuple[str, torch.Tensor | None]]:
     """For every head a suffix for the file and its cells (gx, gy, gz); one empty suffix and None without heads."""
     if not heads:
         yield '', None
     torch.manual_seed(seed)
+    labels = sample.gt_sem_seg.data[None].long() if 'gt_sem_seg' in sample else None
     for name, head in heads.items():
-        yield f'_{name}', MASKINGS.build(head['masking'])(1, cell_grid(size, tuple(head['patch_size'])))[0]
+        grid = cell_grid(size, tuple(head['patch_size']))
+        yield f'_{name}', MASKINGS.build(head['masking'])(1, grid, labels=labels)[0]
 
 
 if __name__ == '__main__':

@@ -222,10 +222,11 @@ def _forward(network: nn.Module, channels: int, window: Size3, mask: torch.Tenso
 
 def _masking_problems(name: str, head: Any, network: nn.Module, channels: int, crop: Size3) -> list[str]:
     place, patch = f'model.auxiliary.{name}', getattr(head, 'patch_size', None)
-    if not isinstance(head, AuxiliaryHead) or patch is None or not hasattr(head, 'masking'):
+    if not isinstance(head, AuxiliaryHead) or patch is None or getattr(head, 'masking', None) is None:
         return []
     try:
-        mask = head.masking(1, cell_grid(tuple(crop), patch), device=torch.device('cpu'))
+        labels = torch.ones(1, 1, *crop, dtype=torch.long)
+        mask = head.masking(1, cell_grid(tuple(crop), patch), device=torch.device('cpu'), labels=labels)
         if getattr(head, 'mask_space', 'voxel') != 'voxel':
             _forward(network, channels, crop, mask)
     except NotImplementedError:

@@ -16,7 +16,7 @@ from medctx3d.registry import MASKINGS
 class EveryOther(MaskingStrategy):
     """The same cells for every sample, so that one process and two hide alike."""
 
-    def __call__(self, batch_size, grid, *, device=None) -> Tensor:
+    def draw(self, batch_size, grid, *, device, labels) -> Tensor:
         mask = torch.zeros(batch_size, *grid, dtype=torch.bool, device=device)
         mask[:, ::2, 1::2] = True
         return mask

@@ -14,7 +14,9 @@ EXAMPLES = {
     'RandomMask': dict(type='RandomMask', ratio=0.4),
     'TubeMask': dict(type='TubeMask', ratio=0.4, axis=2),
     'BlockMask': dict(type='BlockMask', ratio=0.4, block=(1, 3)),
+    'OrganMask': dict(type='OrganMask', ratio=0.4),
 }
+LABELS = torch.ones(8, 1, 12, 10, 8).long()  # organs everywhere: every cell may be hidden
 GRID = (6, 5, 4)
 
 
@@ -25,7 +27,7 @@ def test_every_registered_strategy_is_under_contract():
 
 @pytest.mark.parametrize('name', sorted(EXAMPLES))
 def test_strategy_hides_the_stated_share_of_cells_per_sample(name):
-    mask = MASKINGS.build(EXAMPLES[name])(8, GRID)
+    mask = MASKINGS.build(EXAMPLES[name])(8, GRID, labels=LABELS)
     assert mask.dtype == torch.bool
     assert mask.shape == (8, *GRID)
     expected = math.floor(0.4 * 30) * 4 if name == 'TubeMask' else math.floor(0.4 * 120)
@@ -36,9 +38,9 @@ def test_strategy_hides_the_stated_share_of_cells_per_sample(name):
 def test_samples_of_a_batch_differ_and_the_seed_decides(name):
     strategy = MASKINGS.build(EXAMPLES[name])
     torch.manual_seed(3)
-    first = strategy(4, GRID)
+    first = strategy(4, GRID, labels=LABELS[:4])
     torch.manual_seed(3)
-    second = strategy(4, GRID)
+    second = strategy(4, GRID, labels=LABELS[:4])
     assert torch.equal(first, second)
     assert len({tuple(sample.flatten().tolist()) for sample in first}) > 1
 

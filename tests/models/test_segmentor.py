@@ -189,7 +189,7 @@ def test_view_hides_where_asked(space):
         )
     )
     inputs = torch.ones(2, 1, 8, 8, 8)
-    view = head.make_view(inputs)
+    view = head.make_view(inputs, torch.zeros_like(inputs[:, :1]).long())
     assert (view.token_mask is None) == (space == 'voxel')
     assert torch.equal(view.inputs, inputs) == (space == 'token')
 
@@ -198,7 +198,7 @@ def test_consistency_on_hidden_voxels_only_ignores_the_visible_ones(segmentor):
     head = segmentor.auxiliary['medcontext']
     inputs, samples = batch()
     target = torch.stack([sample.gt_sem_seg.data for sample in samples])
-    view = head.make_view(inputs)
+    view = head.make_view(inputs, torch.zeros_like(inputs[:, :1]).long())
     with torch.no_grad():
         student, taught = segmentor.network(view.inputs), segmentor.teacher(inputs)
         visible = ~view.mask.repeat_interleave(4, 1).repeat_interleave(4, 2).repeat_interleave(4, 3)

@@ -2,16 +2,20 @@
 
 from medctx3d.engine.hooks.ema_teacher_hook import EMATeacherHook
 from medctx3d.engine.hooks.iteration_seed_hook import IterationSeedHook
+from medctx3d.engine.hooks.objective_monitor_hook import ObjectiveMonitorHook
 from medctx3d.engine.hooks.portable_checkpoint_hook import PortableCheckpointHook
 from medctx3d.engine.hooks.progress_hook import ProgressHook
+from medctx3d.engine.hooks.ramp_up_hook import RampUpHook
 from medctx3d.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from medctx3d.engine.hooks.volume_visualization_hook import VolumeVisualizationHook
 
 __all__ = [
     'EMATeacherHook',
     'IterationSeedHook',
+    'ObjectiveMonitorHook',
     'PortableCheckpointHook',
     'ProgressHook',
+    'RampUpHook',
     'SafeCheckpointHook',
     'VolumeVisualizationHook',
 ]

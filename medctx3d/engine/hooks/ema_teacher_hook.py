@@ -6,9 +6,9 @@ import math
 from typing import Any, Literal
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from medctx3d.engine.hooks.unwrapped import unwrapped
 from medctx3d.registry import HOOKS
 from medctx3d.typing import HasTeacher
 
@@ -24,11 +24,14 @@ class EMATeacherHook(Hook):
         decay: Share of itself that the teacher keeps per step, at the start.
         end_decay: The same at the end.
         schedule: How to go from one to the other.
+        interval: Optimiser steps between two updates. The published UNETR script updates once per epoch.
+        period: Optimiser steps after which the schedule starts anew; None: it spans the whole training. The published
+            nnFormer trainers restart theirs every epoch.
         warmup: ``adaptive`` lets a young teacher follow faster, with at most (1 + t) / (10 + t) after t steps, so
             that random initial weights are forgotten; ``none`` does not.
 
     Raises:
-        ValueError: A decay outside 0..1, or an unknown schedule or warmup.
+        ValueError: A decay outside 0..1, an unknown schedule or warmup, an interval below 1 or a period below 2.
     """
 
     priority = 'NORMAL'  # before LoggerHook and CheckpointHook, so that both see the moved teacher
@@ -39,6 +42,8 @@ class EMATeacherHook(Hook):
         end_decay: float = 1.0,
         *,
         schedule: Literal['constant', 'linear', 'cosine'] = 'cosine',
+        interval: int = 1,
+        period: int | None = None,
         warmup: Literal['none', 'adaptive'] = 'none',
     ) -> None:
         for name, value in (('decay', decay), ('end_decay', end_decay)):
@@ -48,9 +53,15 @@ class EMATeacherHook(Hook):
             raise ValueError(f"EMATeacherHook: schedule must be 'constant', 'linear' or 'cosine', got {schedule!r}")
         if warmup not in ('none', 'adaptive'):
             raise ValueError(f"EMATeacherHook: warmup must be 'none' or 'adaptive', got {warmup!r}")
+        if interval < 1 or (period is not None and period < 2):
+            raise ValueError(
+                f'EMATeacherHook: interval must be 1 or more and period 2 or more, got {interval} and {period}'
+            )
         self.decay = decay
         self.end_decay = end_decay
         self.schedule = schedule
+        self.interval = interval
+        self.period = period
         self.warmup = warmup
 
     def before_train(self, runner: Runner) -> None:
@@ -59,7 +70,7 @@ class EMATeacherHook(Hook):
         Raises:
             TypeError: The model has no teacher to move.
         """
-        model = _unwrapped(runner)
+        model = unwrapped(runner)
         if not isinstance(model, HasTeacher) or getattr(model, 'teacher', None) is None:
             raise TypeError(
                 f"EMATeacherHook: {type(model).__name__} has no teacher: add teacher=dict(type='EMATeacher') to the "
@@ -75,13 +86,18 @@ class EMATeacherHook(Hook):
         if not wrapper.should_update():
             return
         step = (runner.iter + 1) // wrapper._accumulative_counts
+        if step % self.interval:
+            return
         decay = self.decay_at(step, runner.max_iters // wrapper._accumulative_counts)
-        _unwrapped(runner).update_teacher(decay)
+        unwrapped(runner).update_teacher(decay)
         runner.message_hub.update_scalar('train/teacher_decay', decay)
 
     def decay_at(self, step: int, max_steps: int) -> float:
         """Decay of the ``step``-th optimiser step (from 1) of ``max_steps``."""
-        progress = min(max(step - 1, 0) / max(max_steps - 1, 1), 1.0)
+        done, length = max(step - 1, 0), max_steps
+        if self.period is not None:
+            done, length = done % self.period, self.period
+        progress = min(done / max(length - 1, 1), 1.0)
         if self.schedule == 'constant':
             decay = self.decay
         elif self.schedule == 'linear':
@@ -89,7 +105,3 @@ class EMATeacherHook(Hook):
         else:
             decay = self.end_decay - (self.end_decay - self.decay) * (math.cos(math.pi * progress) + 1) / 2
         return min(decay, (1 + step) / (10 + step)) if self.warmup == 'adaptive' else decay
-
-
-def _unwrapped(runner: Runner) -> Any:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

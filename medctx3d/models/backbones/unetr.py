@@ -34,6 +34,8 @@ class UNETREncoder(BaseModule):
         dropout_rate: Dropout inside the transformer.
         norm: MONAI's name of the normalisation of the convolutions.
         token_masking: Own a learnable mask token; see :class:`SwinUNETREncoder`.
+        mask_positions: Let the mask token take the place of the position as well, as the published MedContext code
+            does: all hidden tokens are then the same, and the transformer cannot tell where they lie.
         use_checkpoint: Recompute transformer blocks in the backward pass instead of storing them.
         init_cfg: mmengine's initialisation.
     """
@@ -51,6 +53,7 @@ class UNETREncoder(BaseModule):
         dropout_rate: float = 0.0,
         norm: str = 'instance',
         token_masking: bool = False,
+        mask_positions: bool = False,
         use_checkpoint: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -78,6 +81,7 @@ class UNETREncoder(BaseModule):
         self.encoder3, self.encoder4 = whole.encoder3, whole.encoder4
         self.img_size = tuple(img_size)
         self.use_checkpoint = use_checkpoint
+        self.mask_positions = mask_positions
         self.mask_token = nn.Parameter(torch.zeros(hidden_size)) if token_masking else None
         width = feature_size
         self.out_channels = (width, 2 * width, 4 * width, 8 * width, hidden_size)
@@ -118,14 +122,21 @@ class UNETREncoder(BaseModule):
         )
 
     def _embed(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        """Patches to tokens (N, T, F) with positions; hidden ones carry the mask token and their position."""
+        """Patches to tokens (N, T, F) with positions; hidden ones carry the mask token."""
         embedding = self.vit.patch_embedding
         tokens = embedding.patch_embeddings(inputs)
         if tokens.ndim == 5:  # the convolution answers (N, F, gx, gy, gz), the perceptron (N, T, F)
             tokens = tokens.flatten(2).transpose(1, 2)
-        if mask is not None:
-            tokens = hide_tokens(self._to_volume(tokens), mask, self.mask_token).flatten(2).transpose(1, 2)
-        return embedding.dropout(tokens + embedding.position_embeddings)
+        positions = embedding.position_embeddings
+        if self.mask_positions:
+            return embedding.dropout(self._hide(tokens + positions, mask))
+        return embedding.dropout(self._hide(tokens, mask) + positions)
+
+    def _hide(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
+        """The mask token in place of hidden tokens (N, T, F)."""
+        if mask is None:
+            return tokens
+        return hide_tokens(self._to_volume(tokens), mask, self.mask_token).flatten(2).transpose(1, 2)
 
     def _to_volume(self, tokens: Tensor) -> Tensor:
         """(N, T, F) to (N, F, gx, gy, gz)."""

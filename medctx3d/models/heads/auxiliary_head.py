@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import abc
-from typing import ClassVar
 
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
-from medctx3d.typing import SegOutput, View
+from medctx3d.typing import Criterion, SegOutput, View
 
 
 class AuxiliaryHead(BaseModule, abc.ABC):
@@ -16,12 +15,22 @@ class AuxiliaryHead(BaseModule, abc.ABC):
 
     A head never calls the network; the segmentor does, once per view. Parameters of a head train, must be used in
     every step, and are dropped when the network is published.
+
+    Attributes:
+        requires_teacher: Whether ``loss`` needs the teacher's answer.
+        ramp: Factor on the self-supervised terms, set by :class:`RampUpHook` before every step; 1 without the hook.
     """
 
-    requires_teacher: ClassVar[bool] = False
+    requires_teacher: bool = False
+    ramp: float = 1.0
 
-    def make_view(self, inputs: Tensor) -> View | None:
-        """What the student sees of ``inputs`` (N, C, X, Y, Z); None: score its answer on the clean volume."""
+    def make_view(self, inputs: Tensor, target: Tensor) -> View | None:
+        """What the student sees; None: score its answer on the clean volume.
+
+        Args:
+            inputs: (N, C, X, Y, Z).
+            target: (N, 1, X, Y, Z) class ids, -1 everywhere in a volume without truth.
+        """
         return None
 
     @abc.abstractmethod
@@ -32,16 +41,17 @@ class AuxiliaryHead(BaseModule, abc.ABC):
         taught: SegOutput | None,
         target: Tensor,
         view: View | None,
-        criterion: nn.Module,
+        criterion: Criterion,
     ) -> dict[str, Tensor]:
         """Score the student's answer.
 
         Args:
             student: The network's answer on the view.
             taught: The teacher's answer on the clean volume; None where the segmentor has no teacher.
-            target: (N, 1, X, Y, Z) class ids.
+            target: (N, 1, X, Y, Z) class ids, -1 everywhere in a volume without truth.
             view: What ``make_view`` returned.
-            criterion: The segmentor's supervised criterion, ``criterion(logits, target) -> dict``.
+            criterion: The segmentor's supervised criterion, ``criterion(logits, target) -> dict``; it scores the
+                volumes with truth and passes over the others.
 
         Returns:
             Scalars. Names that start with ``loss`` are summed; others are only logged and must not contain ``loss``.

@@ -1,6 +1,7 @@
 """Losses: tensors in, scalar out; they know no model."""
 
 from medctx3d.models.losses.consistency_loss import ConsistencyLoss
+from medctx3d.models.losses.kl_consistency_loss import KLConsistencyLoss
 from medctx3d.models.losses.seg_criterion import SegCriterion
 
-__all__ = ['ConsistencyLoss', 'SegCriterion']
+__all__ = ['ConsistencyLoss', 'KLConsistencyLoss', 'SegCriterion']

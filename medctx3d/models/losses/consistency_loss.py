@@ -27,9 +27,10 @@ class ConsistencyLoss(nn.Module):
     Args:
         normalize: One of the three forms.
         space: Compare ``logits`` or ``probabilities`` (softmax over K).
+        temperature: Divides both answers before the softmax; for ``probabilities`` alone.
 
     Raises:
-        ValueError: An unknown form or space.
+        ValueError: An unknown form or space, a temperature that is not positive, or one for ``logits``.
     """
 
     def __init__(
@@ -37,14 +38,21 @@ class ConsistencyLoss(nn.Module):
         normalize: Literal['mean_square', 'frobenius', 'none'] = 'mean_square',
         *,
         space: Literal['logits', 'probabilities'] = 'logits',
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         if normalize not in ('mean_square', 'frobenius', 'none'):
             raise ValueError(f"normalize must be 'mean_square', 'frobenius' or 'none', got {normalize!r}")
         if space not in ('logits', 'probabilities'):
             raise ValueError(f"space must be 'logits' or 'probabilities', got {space!r}")
+        if temperature <= 0 or (temperature != 1 and space == 'logits'):
+            raise ValueError(
+                "ConsistencyLoss: temperature must be positive, and 1 unless space='probabilities', "
+                f'got {temperature} with space={space!r}'
+            )
         self.normalize = normalize
         self.space = space
+        self.temperature = temperature
 
     def forward(self, pred: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compare two answers.
@@ -61,10 +69,11 @@ class ConsistencyLoss(nn.Module):
             dtype = torch.float64 if pred.dtype == torch.float64 else torch.float32
             pred, target = pred.to(dtype), target.detach().to(dtype)
             if self.space == 'probabilities':
-                pred, target = pred.softmax(dim=1), target.softmax(dim=1)
-            error = _mean_per_sample((pred - target).square(), mask)
+                pred = (pred / self.temperature).softmax(dim=1)
+                target = (target / self.temperature).softmax(dim=1)
+            error = mean_per_sample((pred - target).square(), mask)
             if self.normalize == 'mean_square':
-                error = error / (_mean_per_sample(target.square(), mask) + torch.finfo(dtype).eps)
+                error = error / (mean_per_sample(target.square(), mask) + torch.finfo(dtype).eps)
             elif self.normalize == 'frobenius':
                 # by the mean: one running fp32 sum over tens of millions of squares loses digits
                 norm = (target.square().mean() * target.numel()).sqrt()
@@ -72,8 +81,8 @@ class ConsistencyLoss(nn.Module):
             return error.mean()
 
 
-def _mean_per_sample(values: Tensor, mask: Tensor | None) -> Tensor:
-    """(N, K, X, Y, Z) to (N,): the mean over classes and the voxels that count."""
+def mean_per_sample(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(N, K, X, Y, Z) to (N,): the mean over classes and the voxels that count; 0 where none does."""
     if mask is None:
         return values.flatten(1).mean(dim=1)
     weight = mask[:, None].to(values.dtype)

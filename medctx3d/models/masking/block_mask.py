@@ -20,20 +20,21 @@ class BlockMask(MaskingStrategy):
     Args:
         ratio: Fraction of cells to hide, in (0, 1).
         block: Shortest and longest edge of a cube, in cells.
+        shared: One mask for the whole batch.
 
     Raises:
         ValueError: ``block`` is not an ascending pair of positive numbers.
     """
 
-    def __init__(self, ratio: float, block: tuple[int, int] = (1, 3)) -> None:
-        super().__init__(ratio)
+    def __init__(self, ratio: float, block: tuple[int, int] = (1, 3), *, shared: bool = False) -> None:
+        super().__init__(ratio, shared=shared)
         if len(block) != 2 or not 1 <= block[0] <= block[1]:
             raise ValueError(
                 f'BlockMask: block must be (shortest, longest) with 1 <= shortest <= longest, got {block}'
             )
         self.block = (int(block[0]), int(block[1]))
 
-    def __call__(self, batch_size: int, grid: Size3, *, device: torch.device | None = None) -> Tensor:
+    def draw(self, batch_size: int, grid: Size3, *, device: torch.device | None, labels: Tensor | None) -> Tensor:
         """See :class:`MaskingStrategy`."""
         return torch.stack([self._draw(grid, device) for _ in range(batch_size)])
 

@@ -14,32 +14,44 @@ from medctx3d.typing import Size3
 class MaskingStrategy(abc.ABC):
     """Draw which cells of a grid are hidden. Touches no image, keeps no state.
 
-    Masks are drawn per sample from torch's generator of the device, so the Runner's ``randomness`` governs them.
+    Masks are drawn from torch's generator of the device, so the Runner's ``randomness`` governs them.
 
     Args:
-        ratio: Fraction of cells to hide, between 0 and 1, both excluded.
+        ratio: Fraction to hide, between 0 and 1, both excluded.
+        shared: One mask for all samples of a batch, as the published code draws it; else every sample has its own.
 
     Raises:
-        ValueError: The ratio is out of range, or hides none or all of the cells of a grid.
+        ValueError: The ratio is out of range, or hides none of the cells of a grid.
     """
 
-    def __init__(self, ratio: float) -> None:
+    def __init__(self, ratio: float, *, shared: bool = False) -> None:
         if not 0 < ratio < 1:
             raise ValueError(f'{type(self).__name__}: ratio must lie between 0 and 1 (both excluded), got {ratio}')
         self.ratio = ratio
+        self.shared = shared
 
-    @abc.abstractmethod
-    def __call__(self, batch_size: int, grid: Size3, *, device: torch.device | None = None) -> Tensor:
+    def __call__(
+        self, batch_size: int, grid: Size3, *, device: torch.device | None = None, labels: Tensor | None = None
+    ) -> Tensor:
         """Draw masks.
 
         Args:
             batch_size: N.
             grid: Cells (gx, gy, gz).
             device: Where the mask is drawn.
+            labels: (N, 1, X, Y, Z) class ids, -1 where unknown, for strategies that hide by label.
 
         Returns:
             (N, gx, gy, gz) bool, True = hidden.
         """
+        if not self.shared:
+            return self.draw(batch_size, grid, device=device, labels=labels)
+        one = self.draw(1, grid, device=device, labels=None if labels is None else labels[:1])
+        return one.expand(batch_size, *grid).contiguous()
+
+    @abc.abstractmethod
+    def draw(self, batch_size: int, grid: Size3, *, device: torch.device | None, labels: Tensor | None) -> Tensor:
+        """One mask per sample; arguments and answer as in calling the strategy."""
 
     def count(self, cells: int) -> int:
         """Cells to hide among ``cells``: floor(ratio * cells), refused where that is none."""

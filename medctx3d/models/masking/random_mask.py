@@ -17,9 +17,10 @@ class RandomMask(MaskingStrategy):
 
     Args:
         ratio: Fraction of cells to hide, in (0, 1).
+        shared: One mask for the whole batch.
     """
 
-    def __call__(self, batch_size: int, grid: Size3, *, device: torch.device | None = None) -> Tensor:
+    def draw(self, batch_size: int, grid: Size3, *, device: torch.device | None, labels: Tensor | None) -> Tensor:
         """See :class:`MaskingStrategy`."""
         cells = grid[0] * grid[1] * grid[2]
         scores = torch.rand(batch_size, cells, device=device)

@@ -21,18 +21,19 @@ class TubeMask(MaskingStrategy):
     Args:
         ratio: Fraction of the cells of one layer to hide, in (0, 1).
         axis: Direction of the tubes: 0, 1 or 2.
+        shared: One mask for the whole batch.
 
     Raises:
         ValueError: ``axis`` is not 0, 1 or 2.
     """
 
-    def __init__(self, ratio: float, axis: int = 2) -> None:
-        super().__init__(ratio)
+    def __init__(self, ratio: float, axis: int = 2, *, shared: bool = False) -> None:
+        super().__init__(ratio, shared=shared)
         if axis not in (0, 1, 2):
             raise ValueError(f'TubeMask: axis must be 0 (left-right), 1 (front-back) or 2 (head-foot), got {axis}')
         self.axis = axis
 
-    def __call__(self, batch_size: int, grid: Size3, *, device: torch.device | None = None) -> Tensor:
+    def draw(self, batch_size: int, grid: Size3, *, device: torch.device | None, labels: Tensor | None) -> Tensor:
         """See :class:`MaskingStrategy`."""
         layer = [cells for axis, cells in enumerate(grid) if axis != self.axis]
         cells = layer[0] * layer[1]

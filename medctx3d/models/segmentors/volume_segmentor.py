@@ -14,6 +14,7 @@ from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import HEADS, LOSSES, MODELS, TASK_UTILS
 from medctx3d.structures import VolumeData, VolumeDataSample
+from medctx3d.typing import Criterion
 
 _PREDICTORS = ('student', 'teacher')
 
@@ -95,19 +96,22 @@ class VolumeSegmentor(BaseModel):
 
         Args:
             inputs: (N, C, X, Y, Z).
-            data_samples: N samples with ``gt_sem_seg``.
+            data_samples: N samples; those without ``gt_sem_seg`` count in the self-supervised terms alone.
 
         Returns:
             Scalars; mmengine sums those whose name contains ``loss``.
+
+        Raises:
+            ValueError: No sample has truth.
         """
-        target = torch.stack([sample.gt_sem_seg.data for sample in data_samples]).long()  # (N, 1, X, Y, Z)
+        target, supervised = self._truth(inputs, data_samples)
         clean = self.network(inputs)
-        losses = dict(self.criterion(clean.logits, target))
+        losses = dict(supervised(clean.logits, target))
         taught = None if self.teacher is None else self.teacher(inputs)  # no gradient
         for name, head in self._heads():
-            view = head.make_view(inputs)
+            view = head.make_view(inputs, target)
             student = clean if view is None else self.network(view.inputs, view.token_mask)
-            terms = head.loss(student=student, taught=taught, target=target, view=view, criterion=self.criterion)
+            terms = head.loss(student=student, taught=taught, target=target, view=view, criterion=supervised)
             losses |= {f'{name}.{key}': value for key, value in terms.items()}
         return losses
 
@@ -134,6 +138,25 @@ class VolumeSegmentor(BaseModel):
                 sample.seg_logits = VolumeData(data=scores, metainfo=meta)
         return data_samples
 
+    def _truth(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> tuple[Tensor, Criterion]:
+        """Class ids (N, 1, X, Y, Z), -1 all over a volume without truth, and the criterion of those that have it."""
+        labelled = [index for index, sample in enumerate(data_samples) if 'gt_sem_seg' in sample]
+        if not labelled:
+            raise ValueError(
+                'no volume of the batch has a label, so there is nothing to supervise: put a labelled volume into '
+                "every batch, with batch_sampler=dict(type='MixedBatchSampler') in train_dataloader"
+            )
+        if len(labelled) == len(data_samples):
+            return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).long(), self.criterion
+        target = inputs.new_full((len(inputs), 1, *inputs.shape[2:]), -1, dtype=torch.long)
+        for index in labelled:
+            target[index] = data_samples[index].gt_sem_seg.data
+
+        def supervised(logits: tuple[Tensor, ...], target: Tensor) -> dict[str, Tensor]:
+            return self.criterion(tuple(level[labelled] for level in logits), target[labelled])
+
+        return target, supervised
+
     def _heads(self) -> Iterator[tuple[str, AuxiliaryHead]]:
         for name, head in self.auxiliary.items():
             assert isinstance(head, AuxiliaryHead), 'checked in the constructor'
@@ -143,6 +166,14 @@ class VolumeSegmentor(BaseModel):
         """Copy the student if the teacher has taken no step yet; a teacher from a checkpoint is kept."""
         if self.teacher is not None and not self.teacher.primed:
             self.teacher.copy_from(self.network)
+
+    def ramp_auxiliary(self, name: str, factor: float) -> None:
+        """Weigh the self-supervised terms of an auxiliary head; called by :class:`RampUpHook` before a step.
+
+        Raises:
+            KeyError: There is no auxiliary head of that name.
+        """
+        dict(self._heads())[name].ramp = factor
 
     def update_teacher(self, decay: float) -> None:
         """Move the teacher towards the student; called by :class:`EMATeacherHook` after an optimiser step."""

@@ -13,7 +13,7 @@ from medctx3d.typing import SegOutput
 
 @MODELS.register_module()
 class EMATeacher(nn.Module):
-    """Frozen moving average of the student network, in eval mode whatever its parent does.
+    """Frozen moving average of the student network, by default in eval mode whatever its parent does.
 
     Parameters are averaged; buffers (such as BatchNorm statistics) are copied from the student at every step, so the
     teacher never owns statistics. ``steps`` counts the copy and the updates and travels in the checkpoint: 0 means
@@ -21,20 +21,22 @@ class EMATeacher(nn.Module):
 
     Args:
         model: The student network; a deep copy is made.
+        always_eval: False lets the teacher's dropout and stochastic depth blur its targets in training, as in the
+            published nnFormer trainers.
     """
 
     steps: Tensor
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, always_eval: bool = True) -> None:
         super().__init__()
+        self.always_eval = always_eval
         self.module = deepcopy(model).requires_grad_(False)
         self.register_buffer('steps', torch.zeros((), dtype=torch.long))
         self.eval()
 
     def train(self, mode: bool = True) -> EMATeacher:
-        """Stay in eval mode: targets must not be blurred by dropout or stochastic depth."""
-        del mode
-        return super().train(False)
+        """Stay in eval mode, unless told otherwise: targets must not be blurred by dropout or stochastic depth."""
+        return super().train(mode and not self.always_eval)
 
     @torch.no_grad()
     def forward(self, inputs: Tensor) -> SegOutput:
