@@ -59,14 +59,17 @@ def test_numbers_that_must_agree_agree(name):
     classes = (dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)['classes']
     assert config.model.network.decode_head.num_classes == len(classes)
     for head in config.model.get('auxiliary', {}).values():
-        assert all(side % cell == 0 for side, cell in zip(crop, head['patch_size'], strict=True))
+        if head.get('masking'):
+            assert all(side % cell == 0 for side, cell in zip(crop, head['patch_size'], strict=True))
 
 
 @pytest.mark.parametrize('name', LEAVES)
 def test_hook_and_teacher_come_together(name):
     config = load(name)
     hooks = [hook['type'] for hook in config.get('custom_hooks', [])]
-    assert ('EMATeacherHook' in hooks) == ('teacher' in config.model) == ('/medcontext/' in name)
+    follows = any(head.get('consistency') for head in config.model.get('auxiliary', {}).values())
+    assert ('EMATeacherHook' in hooks) == ('teacher' in config.model) == follows
+    assert follows or '/medcontext/' not in name
 
 
 @pytest.mark.parametrize('name', LEAVES)
@@ -119,3 +122,25 @@ def test_btcv_trains_thirteen_organs_and_reports_eight():
     meta = METAINFO['btcv']
     assert len(meta['classes']) == 14
     assert [meta['classes'].index(name) for name in meta['reported']] == [1, 2, 3, 4, 6, 7, 8, 11]
+
+
+def test_the_controls_differ_from_the_method_in_one_part_each():
+    joint = load('configs/medcontext/unet_hippocampus.py').to_dict()
+    masked = load('configs/controls/unet_hippocampus_masked.py').to_dict()
+    mean_teacher = load('configs/controls/unet_hippocampus_mean_teacher.py').to_dict()
+    longer = load('configs/controls/unet_hippocampus_equal_compute.py').to_dict()
+    clean = load('configs/unet/unet_hippocampus.py').to_dict()
+    head = joint['model']['auxiliary']['medcontext']
+    assert masked['model']['auxiliary']['medcontext']['masking'] == head['masking']
+    assert mean_teacher['model']['auxiliary']['medcontext']['consistency'] == head['consistency']
+    assert mean_teacher['model']['auxiliary']['medcontext']['weight'] == head['weight']
+    assert mean_teacher['custom_hooks'] == joint['custom_hooks']
+    for config in (masked, mean_teacher, joint):
+        config['model'].pop('auxiliary')
+        config['model'].pop('teacher', None)
+        config.pop('custom_hooks', None)
+        assert config == clean
+    assert longer['train_cfg'].pop('max_iters') == round(
+        longer.pop('equal_compute') * clean['train_cfg'].pop('max_iters')
+    )
+    assert longer == clean

@@ -1,6 +1,7 @@
 """Data sets of volumes, the prepared store, sampling."""
 
 from medctx3d.datasets.formats import NNUNetDataset, PairedFolderDataset
+from medctx3d.datasets.mixed_sampler import MixedSampler
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.public_datasets import (
     ACDCDataset,
@@ -19,6 +20,7 @@ __all__ = [
     'BrainTumourDataset',
     'HeadNeckDataset',
     'HippocampusDataset',
+    'MixedSampler',
     'NNUNetDataset',
     'PairedFolderDataset',
     'PreparedStore',

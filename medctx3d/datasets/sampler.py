@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sized
+from functools import lru_cache
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -81,8 +82,11 @@ class SeededSampler(Sampler[int]):
         self.epoch = epoch
 
     def _order(self, epoch: int) -> np.ndarray:
-        if not self.shuffle:
-            return np.arange(self.size)
-        # RandomState, because numpy promises that its stream never changes.
-        words = np.random.SeedSequence((self.seed, epoch)).generate_state(4)
-        return np.random.RandomState(words).permutation(self.size)
+        return epoch_order(self.size, (self.seed, epoch)) if self.shuffle else np.arange(self.size)
+
+
+@lru_cache(maxsize=8)  # a stream asks for the same epoch once per draw
+def epoch_order(size: int, entropy: tuple[int, ...]) -> np.ndarray:
+    """A permutation of ``size``, a function of ``entropy`` alone."""
+    # RandomState, because numpy promises that its stream never changes.
+    return np.random.RandomState(np.random.SeedSequence(entropy).generate_state(4)).permutation(size)

@@ -31,6 +31,8 @@ class VolumeDataset(BaseDataset):
         ann_file: The list, relative to ``data_root``.
         data_root: Folder that the list and its paths are relative to.
         split: Which list of the file, such as ``'training'`` or ``'validation'``.
+        unlabelled_split: A further list of the file whose volumes follow those of ``split``, their labels never read:
+            for objectives that need none (see :class:`~medctx3d.datasets.MixedSampler`).
         load_pipeline: Deterministic transforms, beginning with ``LoadVolume``; run once per case if there is a store.
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
@@ -56,6 +58,7 @@ class VolumeDataset(BaseDataset):
         data_root: str = '',
         *,
         split: str = 'training',
+        unlabelled_split: str | None = None,
         load_pipeline: Sequence[dict] = (),
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
@@ -80,6 +83,7 @@ class VolumeDataset(BaseDataset):
             max_refetch=0,
         )
         self.split = split
+        self.unlabelled_split = unlabelled_split
         self.crops_per_volume = crops_per_volume
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
@@ -121,7 +125,17 @@ class VolumeDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""
-        return decathlon_records(self.ann_file, self.data_root, self.split)
+        records = decathlon_records(self.ann_file, self.data_root, self.split)
+        if self.unlabelled_split is not None:
+            more = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
+            records += [dict(record, label=None) for record in more]
+        return records
+
+    def labelled_draws(self) -> tuple[list[int], list[int]]:
+        """The draws of one epoch from volumes with a label, and those from volumes without."""
+        draws = range(len(self))
+        labelled = [bool(self.data_list[draw // self.crops_per_volume].get('label')) for draw in draws]
+        return [d for d in draws if labelled[d]], [d for d in draws if not labelled[d]]
 
     def prepare_data(self, idx: int) -> dict:
         """One draw, packed.

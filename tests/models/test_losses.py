@@ -5,7 +5,7 @@ import pytest
 import torch
 from monai.losses import DiceCELoss
 
-from medctx3d.models.losses import ConsistencyLoss, SegCriterion
+from medctx3d.models.losses import ConsistencyLoss, KLConsistencyLoss, SegCriterion
 
 
 def answers(*shape, seed=0, scale=3.0):
@@ -83,6 +83,55 @@ def test_unknown_options_are_refused():
         ConsistencyLoss('l2')
     with pytest.raises(ValueError, match='space must be'):
         ConsistencyLoss(space='features')
+
+
+@pytest.mark.parametrize('temperature', [0.5, 1.0, 3.0])
+def test_divergence_equals_its_formula(temperature):
+    student, taught = answers(2, 4, 3, 3, 3)
+    p = np.exp(taught.double().numpy() / temperature)
+    q = np.exp(student.double().numpy() / temperature)
+    p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
+    expected = temperature**2 * (p * np.log(p / q)).sum(1).mean()
+    assert KLConsistencyLoss(temperature)(student, taught).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_divergence_counts_the_voxels_of_the_mask_and_only_the_student_learns():
+    student, taught = answers(2, 3, 4, 4, 4)
+    student.requires_grad_()
+    taught.requires_grad_()
+    mask = torch.zeros(2, 4, 4, 4, dtype=torch.bool)
+    mask[:, :2] = True
+    value = KLConsistencyLoss()(student, taught, mask)
+    assert value.item() == pytest.approx(KLConsistencyLoss()(student[:, :, :2], taught[:, :, :2]).item(), rel=1e-5)
+    value.backward()
+    assert taught.grad is None
+    assert student.grad[:, :, 2:].abs().sum() == 0 < student.grad[:, :, :2].abs().sum()
+
+
+def test_divergence_keeps_its_gradient_as_the_temperature_grows():
+    """The factor T^2: the gradient per logit tends to (q - p of logits) / K and does not vanish with 1 / T^2."""
+    student, taught = answers(1, 3, 4, 4, 4)
+    norms = []
+    for temperature in (4.0, 40.0):
+        leaf = student.clone().requires_grad_()
+        KLConsistencyLoss(temperature)(leaf, taught).backward()
+        norms.append(leaf.grad.norm().item())
+    assert norms[1] == pytest.approx(norms[0], rel=0.2)
+
+
+def test_temperature_softens_probabilities_before_they_are_compared():
+    student, taught = answers(2, 3, 4, 4, 4)
+    value = ConsistencyLoss('none', space='probabilities', temperature=2.0)(student, taught)
+    expected = ((student / 2).softmax(1) - (taught / 2).softmax(1)).square().mean()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize('options', [dict(temperature=2.0), dict(space='probabilities', temperature=0.0)])
+def test_a_temperature_that_does_nothing_or_cannot_be_is_refused(options):
+    with pytest.raises(ValueError, match='temperature must be positive'):
+        ConsistencyLoss(**options)
+    with pytest.raises(ValueError, match='temperature must be positive'):
+        KLConsistencyLoss(0.0)
 
 
 def dice_ce():

@@ -109,3 +109,11 @@ def test_cell_grid_refuses_a_crop_that_cells_do_not_divide():
     assert cell_grid((32, 48, 16), (16, 16, 8)) == (2, 3, 2)
     with pytest.raises(ValueError, match='does not divide the crop'):
         cell_grid((32, 40, 32), (16, 16, 16))
+
+
+@pytest.mark.parametrize('name', ['RandomMask', 'TubeMask', 'BlockMask'])
+def test_a_shared_mask_is_the_same_for_the_whole_batch(name):
+    mask = MASKINGS.build(dict(EXAMPLES[name], shared=True))(5, GRID)
+    assert mask.shape == (5, *GRID)
+    assert torch.equal(mask, mask[:1].expand_as(mask))
+    assert 0 < mask[0].sum() < mask[0].numel()

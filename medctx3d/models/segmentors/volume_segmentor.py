@@ -144,7 +144,8 @@ class VolumeSegmentor(BaseModel):
         if not labelled:
             raise ValueError(
                 'no volume of the batch has a label, so there is nothing to supervise: put a labelled volume into '
-                "every batch, with batch_sampler=dict(type='MixedBatchSampler') in train_dataloader"
+                "every batch, with sampler=dict(type='MixedSampler', labelled=1, unlabelled=1) in train_dataloader "
+                'and a batch_size that is a multiple of their sum'
             )
         if len(labelled) == len(data_samples):
             return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).long(), self.criterion

@@ -1,0 +1,22 @@
+"""Control: a mean teacher without masks, both on the clean crop. Compare: ../medcontext/unet_hippocampus.py"""
+
+_base_ = [
+    '../_base_/models/unet_small.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
+model = dict(
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=None,
+            consistency=dict(type='ConsistencyLoss', normalize='mean_square'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive')]
