@@ -14,6 +14,7 @@ from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
+from medctx3d.datasets.selection import select_cases
 from medctx3d.datasets.transforms import ForegroundCrop
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
@@ -31,6 +32,7 @@ class VolumeDataset(BaseDataset):
         ann_file: The list, relative to ``data_root``.
         data_root: Folder that the list and its paths are relative to.
         split: Which list of the file, such as ``'training'`` or ``'validation'``.
+        cases: Ids of the cases of the split that are used, in this order; None uses all.
         load_pipeline: Deterministic transforms, beginning with ``LoadVolume``; run once per case if there is a store.
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
@@ -56,6 +58,7 @@ class VolumeDataset(BaseDataset):
         data_root: str = '',
         *,
         split: str = 'training',
+        cases: Sequence[str] | None = None,
         load_pipeline: Sequence[dict] = (),
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
@@ -80,6 +83,7 @@ class VolumeDataset(BaseDataset):
             max_refetch=0,
         )
         self.split = split
+        self.cases = None if cases is None else tuple(cases)
         self.crops_per_volume = crops_per_volume
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
@@ -105,6 +109,8 @@ class VolumeDataset(BaseDataset):
     def read_list(self) -> None:
         """Read the cases into ``data_list``; no other file is opened."""
         self.data_list = self.load_data_list()
+        if self.cases is not None:
+            self.data_list = select_cases(self.data_list, self.cases, f'{self.ann_file}: split {self.split!r}')
 
     def check_headers(self) -> None:
         """Check every file of ``data_list`` by its header."""
