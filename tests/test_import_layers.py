@@ -21,6 +21,7 @@ LAYERS = {
     'visualization': 2,
     'engine': 3,
     'apis': 4,
+    'studies': 5,
 }
 MODEL_LAYERS = {  # inside models
     'masking': 0,

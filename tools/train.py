@@ -18,23 +18,11 @@ import os
 import torch
 from mmengine.dist import is_main_process
 
-from medctx3d.apis.config_consistency import check_consistency, require_keys
-from medctx3d.apis.splits import check_config_splits, prepare_splits
-from medctx3d.apis.start_checkpoint import settle_start
-from medctx3d.datasets import VolumeDataset
-from medctx3d.engine.launch import (
-    LAUNCHERS,
-    build_runner,
-    close_schedules,
-    default_work_dir,
-    load_config,
-    prepare_launch,
-    use_amp,
-)
-from medctx3d.registry import DATASETS, register_all_modules
-from medctx3d.utils.atomic import require_writable
+from medctx3d.apis.config_consistency import require_keys
+from medctx3d.apis.training import set_randomness, train_config
+from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
+from medctx3d.registry import register_all_modules
 from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
 from medctx3d.utils.setup_env import setup_environment
 
 
@@ -85,49 +73,19 @@ def main() -> None:
     config = load_config(args.config, args.cfg_options)
     require_keys(config, 'train')
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
-    set_randomness(config, args.seed, args.deterministic)
-    close_schedules(config)
+    set_randomness(config, args.seed, deterministic=args.deterministic)
     if args.resume is not None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume
     if args.amp is not None:
         gpu = torch.cuda.is_available()
         use_amp(config, ('float16' if gpu else 'bfloat16') if args.amp == 'auto' else args.amp)
-    check_config(config)
-    start = settle_start(config, check_consistency(config))
-    datasets = check_config_splits(config)
-    require_writable(config.work_dir, '--work-dir')
-    prepare_launch(config, args.launcher)
-    if start and is_main_process():
-        print(start)
-    prepare_splits(datasets)
-    runner = build_runner(config, verbose=args.verbose)
-    if args.deterministic:  # mmengine asks for errors, and cross-entropy on a GPU has no deterministic kernel
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    runner.train()
+    train_config(config, launcher=args.launcher, deterministic=args.deterministic, verbose=args.verbose)
     speaks = is_main_process()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if speaks:
         print(f'done: checkpoints and logs lie in {os.path.abspath(config.work_dir)}')
-
-
-def set_randomness(config, seed: int | None, deterministic: bool) -> None:
-    """One seed for weights, masks (other on every rank), and the draws of the training set."""
-    randomness = dict(config.get('randomness') or {})
-    randomness.setdefault('seed', 0)
-    randomness.setdefault('diff_rank_seed', True)
-    if seed is not None:
-        randomness['seed'] = seed
-    if deterministic:
-        randomness['deterministic'] = True
-    config.randomness = randomness
-    dataset = config.train_dataloader.dataset
-    component = DATASETS.get(dataset.type) if isinstance(dataset.get('type'), str) else None
-    if component is not None and issubclass(component, VolumeDataset):  # a wrapper's members carry their own
-        dataset.setdefault('seed', randomness['seed'])
-        if seed is not None:
-            dataset.seed = seed
 
 
 if __name__ == '__main__':

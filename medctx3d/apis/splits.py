@@ -37,7 +37,7 @@ def check_config_splits(config: Config, stages: Sequence[str] = STAGES) -> list[
         if not isinstance(dataset, VolumeDataset):
             continue
         dataset.read_list()
-        source = (dataset.ann_file, str(dataset.data_root), dataset.split)
+        source = (dataset.ann_file, str(dataset.data_root), dataset.split, dataset.cases)
         if stage == 'test' and seen.get(source) == 'val':
             continue  # testing on the validation split is a choice, training on it is not
         seen[source] = stage

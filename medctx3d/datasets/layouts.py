@@ -143,11 +143,20 @@ def msd_subjects(root: str | Path, *, paired_ids: bool = False) -> dict[str, lis
         raise FileNotFoundError(f'{root}: needs imagesTr and labelsTr of the task, not found. Name the TaskNN folder.')
     subjects: dict[str, list[Record]] = {}
     for record in paired_records(task / 'imagesTr', task / 'labelsTr'):
-        number = re.search(r'(\d+)$', record['case'])
-        if paired_ids and number:
-            record['subject'] = f'pair_{(int(number[1]) + 1) // 2:03d}'
+        if paired_ids and (subject := paired_subject(record['case'])):
+            record['subject'] = subject
         subjects.setdefault(str(record.get('subject', record['case'])), []).append(record)
     return subjects
+
+
+def paired_subject(case: str) -> str | None:
+    """The person of a case of a data set in which ids 2k-1 and 2k are two sides of one: ``pair_k``.
+
+    Args:
+        case: Id that ends with a number, such as ``hippocampus_033``; any other has no pair.
+    """
+    number = re.search(r'(\d+)$', case)
+    return f'pair_{(int(number[1]) + 1) // 2:03d}' if number else None
 
 
 def _by_id(root: str | Path, prefix: str) -> dict[int, str]:

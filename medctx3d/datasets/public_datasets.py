@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medctx3d.datasets.layouts import paired_subject
 from medctx3d.datasets.metainfo import METAINFO
 from medctx3d.datasets.volume_dataset import VolumeDataset
 from medctx3d.registry import DATASETS
@@ -30,9 +31,21 @@ class BrainTumourDataset(VolumeDataset):
 
 @DATASETS.register_module()
 class HippocampusDataset(VolumeDataset):
-    """The two parts of the hippocampus in MR, MSD Task04."""
+    """The two parts of the hippocampus in MR, MSD Task04.
+
+    Ids 2k-1 and 2k are very probably the two hippocampi of one person: where the list names no ``subject``, such a
+    pair is one, so that no division of cases parts it.
+    """
 
     METAINFO = METAINFO['hippocampus']
+
+    def load_data_list(self) -> list[dict]:
+        """The cases with ``subject``; see :class:`VolumeDataset`."""
+        records = super().load_data_list()
+        for record in records:
+            if not record.get('subject') and (subject := paired_subject(record['case'])):
+                record['subject'] = subject
+        return records
 
 
 @DATASETS.register_module()

@@ -14,6 +14,7 @@ from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
+from medctx3d.datasets.selection import select_cases
 from medctx3d.datasets.transforms import ForegroundCrop
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
@@ -31,8 +32,10 @@ class VolumeDataset(BaseDataset):
         ann_file: The list, relative to ``data_root``.
         data_root: Folder that the list and its paths are relative to.
         split: Which list of the file, such as ``'training'`` or ``'validation'``.
-        unlabelled_split: A further list of the file whose volumes follow those of ``split``, their labels never read:
-            for objectives that need none (see :class:`~medctx3d.datasets.MixedSampler`).
+        unlabelled_split: A list of the file whose volumes follow, their labels never read: for objectives that need
+            none (see :class:`~medctx3d.datasets.MixedSampler`). With ``cases`` it may be ``split`` itself: the rest of
+            the cases then come without labels.
+        cases: Ids of the cases of the split that are used, in this order; None uses all.
         load_pipeline: Deterministic transforms, beginning with ``LoadVolume``; run once per case if there is a store.
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
@@ -59,6 +62,7 @@ class VolumeDataset(BaseDataset):
         *,
         split: str = 'training',
         unlabelled_split: str | None = None,
+        cases: Sequence[str] | None = None,
         load_pipeline: Sequence[dict] = (),
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
@@ -84,6 +88,7 @@ class VolumeDataset(BaseDataset):
         )
         self.split = split
         self.unlabelled_split = unlabelled_split
+        self.cases = None if cases is None else tuple(cases)
         self.crops_per_volume = crops_per_volume
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
@@ -108,7 +113,10 @@ class VolumeDataset(BaseDataset):
 
     def read_list(self) -> None:
         """Read the cases into ``data_list``; no other file is opened."""
-        self.data_list = self.load_data_list()
+        records = self.load_data_list()
+        if self.cases is not None:
+            records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
+        self.data_list = records + self._unlabelled(records)
 
     def check_headers(self) -> None:
         """Check every file of ``data_list`` by its header."""
@@ -125,11 +133,7 @@ class VolumeDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""
-        records = decathlon_records(self.ann_file, self.data_root, self.split)
-        if self.unlabelled_split is not None:
-            more = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
-            records += [dict(record, label=None) for record in more]
-        return records
+        return decathlon_records(self.ann_file, self.data_root, self.split)
 
     def labelled_draws(self) -> tuple[list[int], list[int]]:
         """The draws of one epoch from volumes with a label, and those from volumes without."""
@@ -169,6 +173,14 @@ class VolumeDataset(BaseDataset):
     def __iter__(self) -> Iterator[dict]:
         """One epoch in order; indexing alone would never end."""
         return (self[index] for index in range(len(self)))
+
+    def _unlabelled(self, used: Sequence[dict]) -> list[dict]:
+        """The cases of ``unlabelled_split`` that are not in use already, their labels forgotten."""
+        if self.unlabelled_split is None:
+            return []
+        taken = {record['case'] for record in used}
+        records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
+        return [dict(record, label=None) for record in records if record['case'] not in taken]
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:

@@ -79,3 +79,17 @@ def test_what_cannot_be_mixed_is_refused(dataset: VolumeDataset) -> None:
     dataset.data_list = dataset.data_list[:2]
     with pytest.raises(ValueError, match='no volume without a label'):
         MixedSampler(dataset)
+
+
+def test_the_rest_of_the_split_itself_comes_without_labels(tmp_path: Path) -> None:
+    records = [write_case(tmp_path, f'case{number}', number) for number in range(4)]
+    path = tmp_path / 'dataset.json'
+    path.write_text(json.dumps(dict(training=records)))
+    whole = VolumeDataset(str(path), cases=('case2',), unlabelled_split='training', metainfo=METAINFO, lazy_init=True)
+    whole.read_list()
+    assert [(record['case'], bool(record['label'])) for record in whole.data_list] == [
+        ('case2', True),
+        ('case0', False),
+        ('case1', False),
+        ('case3', False),
+    ]
