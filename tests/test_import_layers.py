@@ -24,6 +24,7 @@ LAYERS = {
     'studies': 5,
 }
 MODEL_LAYERS = {  # inside models
+    'blocks': 0,
     'masking': 0,
     'losses': 0,
     'heads': 1,

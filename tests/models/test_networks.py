@@ -12,9 +12,13 @@ VIT = dict(
     type='UNETREncoder', in_channels=1, img_size=(32, 32, 32), feature_size=4, hidden_size=24, mlp_dim=48, num_heads=3
 )
 UNET = dict(type='UNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
+NNUNET = dict(type='NNUNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
+PCRL = dict(type='PCRLv2Encoder', in_channels=1, channels=(16, 16, 32))
 EXAMPLES = {  # backbone, decode head, crop
     'SwinUNETREncoder': (SWIN, 'SwinUNETRDecoder', (64, 32, 32)),
     'UNETREncoder': (VIT, 'UNETRDecoder', (32, 32, 32)),
+    'NNUNetEncoder': (NNUNET, 'NNUNetDecoder', (16, 16, 8)),
+    'PCRLv2Encoder': (PCRL, 'PCRLv2Decoder', (16, 16, 8)),
     'UNetEncoder': (UNET, 'UNetDecoder', (16, 16, 8)),
 }
 

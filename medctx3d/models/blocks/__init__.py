@@ -1,0 +1,1 @@
+"""Blocks that backbones and decode heads share."""
