@@ -23,6 +23,7 @@ LAYERS = {
     'apis': 4,
 }
 MODEL_LAYERS = {  # inside models
+    'blocks': 0,
     'masking': 0,
     'losses': 0,
     'heads': 1,

@@ -12,11 +12,25 @@ VIT = dict(
     type='UNETREncoder', in_channels=1, img_size=(32, 32, 32), feature_size=4, hidden_size=24, mlp_dim=48, num_heads=3
 )
 UNET = dict(type='UNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
+NNFORMER = dict(
+    type='NNFormerEncoder',
+    in_channels=1,
+    feature_size=8,
+    num_heads=(1, 2, 2, 4),
+    windows=(2, 2, 2, 2),
+    drop_path_rate=0,
+)
 EXAMPLES = {  # backbone, decode head, crop
-    'SwinUNETREncoder': (SWIN, 'SwinUNETRDecoder', (64, 32, 32)),
-    'UNETREncoder': (VIT, 'UNETRDecoder', (32, 32, 32)),
-    'UNetEncoder': (UNET, 'UNetDecoder', (16, 16, 8)),
+    'NNFormerEncoder': (
+        NNFORMER,
+        dict(type='NNFormerDecoder', num_heads=(1, 2, 2), windows=(2, 2, 2), drop_path_rate=0),
+        (32, 32, 16),
+    ),
+    'SwinUNETREncoder': (SWIN, dict(type='SwinUNETRDecoder'), (64, 32, 32)),
+    'UNETREncoder': (VIT, dict(type='UNETRDecoder'), (32, 32, 32)),
+    'UNetEncoder': (UNET, dict(type='UNetDecoder'), (16, 16, 8)),
 }
+TOKEN_NETWORKS = sorted(set(EXAMPLES) - {'UNetEncoder'})
 
 
 def build(name, **backbone):
@@ -26,7 +40,7 @@ def build(name, **backbone):
         dict(
             type='EncoderDecoder',
             backbone={**config, **backbone},
-            decode_head=dict(type=head, num_classes=5),
+            decode_head=dict(head, num_classes=5),
         )
     )
 
@@ -58,7 +72,7 @@ def test_logits_have_the_size_of_the_crop_and_every_parameter_gets_a_gradient(na
     assert without == []
 
 
-@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+@pytest.mark.parametrize('name', TOKEN_NETWORKS)
 def test_token_mask_reaches_the_mask_token_and_changes_the_answer(name):
     crop = EXAMPLES[name][2]
     network = build(name, token_masking=True).eval()
@@ -93,7 +107,7 @@ def test_hidden_voxels_of_a_token_do_not_matter_to_the_transformer():
     assert not torch.equal(first[0], second[0])  # the full-resolution skip leaks: why voxel masking is the default
 
 
-@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+@pytest.mark.parametrize('name', TOKEN_NETWORKS)
 def test_mask_without_mask_token_names_the_argument(name):
     crop = EXAMPLES[name][2]
     with pytest.raises(ValueError, match='token_masking=True'):

@@ -1,7 +1,8 @@
 """Backbones: encoders that state their features as ``out_channels`` and ``out_strides``, finest first."""
 
+from medctx3d.models.backbones.nnformer import NNFormerEncoder
 from medctx3d.models.backbones.swin_unetr import SwinUNETREncoder
 from medctx3d.models.backbones.unet import UNetEncoder
 from medctx3d.models.backbones.unetr import UNETREncoder
 
-__all__ = ['SwinUNETREncoder', 'UNETREncoder', 'UNetEncoder']
+__all__ = ['NNFormerEncoder', 'SwinUNETREncoder', 'UNETREncoder', 'UNetEncoder']
