@@ -14,13 +14,24 @@ VIT = dict(
 UNET = dict(type='UNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
 NNUNET = dict(type='NNUNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
 PCRL = dict(type='PCRLv2Encoder', in_channels=1, channels=(16, 16, 32))
+NNFORMER = dict(
+    type='NNFormerEncoder',
+    in_channels=1,
+    feature_size=8,
+    num_heads=(1, 2, 2, 4),
+    windows=(2, 2, 2, 2),
+    drop_path_rate=0,
+)
+NNFORMER_DECODER = dict(type='NNFormerDecoder', num_heads=(1, 2, 2), windows=(2, 2, 2), drop_path_rate=0)
 EXAMPLES = {  # backbone, decode head, crop
-    'SwinUNETREncoder': (SWIN, 'SwinUNETRDecoder', (64, 32, 32)),
-    'UNETREncoder': (VIT, 'UNETRDecoder', (32, 32, 32)),
-    'NNUNetEncoder': (NNUNET, 'NNUNetDecoder', (16, 16, 8)),
-    'PCRLv2Encoder': (PCRL, 'PCRLv2Decoder', (16, 16, 8)),
-    'UNetEncoder': (UNET, 'UNetDecoder', (16, 16, 8)),
+    'NNFormerEncoder': (NNFORMER, NNFORMER_DECODER, (32, 32, 16)),
+    'NNUNetEncoder': (NNUNET, dict(type='NNUNetDecoder'), (16, 16, 8)),
+    'PCRLv2Encoder': (PCRL, dict(type='PCRLv2Decoder'), (16, 16, 8)),
+    'SwinUNETREncoder': (SWIN, dict(type='SwinUNETRDecoder'), (64, 32, 32)),
+    'UNETREncoder': (VIT, dict(type='UNETRDecoder'), (32, 32, 32)),
+    'UNetEncoder': (UNET, dict(type='UNetDecoder'), (16, 16, 8)),
 }
+TOKEN_NETWORKS = ['NNFormerEncoder', 'SwinUNETREncoder', 'UNETREncoder']
 
 
 def build(name, **backbone):
@@ -30,7 +41,7 @@ def build(name, **backbone):
         dict(
             type='EncoderDecoder',
             backbone={**config, **backbone},
-            decode_head=dict(type=head, num_classes=5),
+            decode_head=dict(head, num_classes=5),
         )
     )
 
@@ -62,7 +73,7 @@ def test_logits_have_the_size_of_the_crop_and_every_parameter_gets_a_gradient(na
     assert without == []
 
 
-@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+@pytest.mark.parametrize('name', TOKEN_NETWORKS)
 def test_token_mask_reaches_the_mask_token_and_changes_the_answer(name):
     crop = EXAMPLES[name][2]
     network = build(name, token_masking=True).eval()
@@ -97,7 +108,7 @@ def test_hidden_voxels_of_a_token_do_not_matter_to_the_transformer():
     assert not torch.equal(first[0], second[0])  # the full-resolution skip leaks: why voxel masking is the default
 
 
-@pytest.mark.parametrize('name', ['SwinUNETREncoder', 'UNETREncoder'])
+@pytest.mark.parametrize('name', TOKEN_NETWORKS)
 def test_mask_without_mask_token_names_the_argument(name):
     crop = EXAMPLES[name][2]
     with pytest.raises(ValueError, match='token_masking=True'):

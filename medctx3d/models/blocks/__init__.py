@@ -1,1 +1,15 @@
 """Blocks that backbones and decode heads share."""
+
+from medctx3d.models.blocks.volume_norm import VolumeLayerNorm
+from medctx3d.models.blocks.window_attention import WindowAttention
+from medctx3d.models.blocks.window_blocks import CrossWindowBlock, SelfWindowBlock
+from medctx3d.models.blocks.windows import Windows, fit_windows
+
+__all__ = [
+    'CrossWindowBlock',
+    'SelfWindowBlock',
+    'VolumeLayerNorm',
+    'WindowAttention',
+    'Windows',
+    'fit_windows',
+]
