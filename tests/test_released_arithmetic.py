@@ -44,6 +44,21 @@ def unetr_supervised(logits: np.ndarray, target: np.ndarray) -> float:
     return (1 - 2 * overlap / (size + 1e-6)).mean() + cross_entropy(logits, target)
 
 
+def nnformer_supervised(levels: list[np.ndarray], target: np.ndarray) -> float:
+    """Cross-entropy plus Dice of the organs over the whole batch, levels weighted 4/7, 2/7, 1/7.
+
+    The released Dice is negative, this one is 1 minus it: a constant that no gradient sees.
+    """
+    total = 0.0
+    for weight, logits, step in zip((4 / 7, 2 / 7, 1 / 7), levels, (1, 2, 4), strict=True):
+        truth = target[:, :, ::step, ::step, ::step]
+        p, y = softmax(logits)[:, 1:], one_hot(truth, logits.shape[1])[:, 1:]
+        overlap = (p * y).sum((0, 2, 3, 4))
+        dice = (2 * overlap + 1e-5) / (p.sum((0, 2, 3, 4)) + y.sum((0, 2, 3, 4)) + 1e-5)
+        total += weight * (1 - dice.mean() + cross_entropy(logits, truth))
+    return total
+
+
 def published_consistency(student: np.ndarray, taught: np.ndarray) -> float:
     return ((taught - student) ** 2).mean() / np.sqrt((taught**2).sum())
 
@@ -61,9 +76,9 @@ def trained_step_loss(config, clean: list, student: list, taught: list, target: 
     return sum(value.item() for name, value in terms.items() if 'loss' in name)
 
 
-def answers(count: int, classes: int, seed: int) -> torch.Tensor:
+def answers(count: int, classes: int, seed: int, size: tuple[int, int, int] = (8, 6, 4)) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return 3 * torch.randn(count, classes, 8, 6, 4, generator=generator, dtype=torch.float64)
+    return 3 * torch.randn(count, classes, *size, generator=generator, dtype=torch.float64)
 
 
 def test_unetr_loss_is_the_released_one() -> None:
@@ -74,6 +89,28 @@ def test_unetr_loss_is_the_released_one() -> None:
     expected = unetr_supervised(clean.numpy(), truth) + unetr_supervised(student.numpy(), truth)
     expected += 0.5 * published_consistency(student.numpy(), taught.numpy())
     assert ours == pytest.approx(expected, abs=1e-6)
+
+
+def test_nnformer_loss_is_the_released_one() -> None:
+    sizes = ((8, 8, 4), (4, 4, 2), (2, 2, 1))
+    clean, student, taught = ([answers(2, 14, seed, size) for size in sizes] for seed in range(3))
+    target = torch.randint(0, 14, (2, 1, 8, 8, 4), generator=torch.Generator().manual_seed(9))
+    ours = trained_step_loss(load('nnformer_btcv'), clean, student, taught, target)
+    levels = [[level.numpy() for level in levels] for levels in (clean, student)]
+    expected = sum(nnformer_supervised(answer, target.numpy()) for answer in levels)
+    expected += 0.4 * published_consistency(student[0].numpy(), taught[0].numpy())
+    assert ours == pytest.approx(expected, abs=1e-6)
+
+
+def test_nnformer_mask_is_one_tube_pattern_through_all_slices_for_the_whole_batch() -> None:
+    config = load('nnformer_btcv')
+    crop, cell = config.patch_size, config.model.auxiliary.medcontext.patch_size
+    assert tuple(cell) == tuple(config.model.network.backbone.token_patch)
+    grid = tuple(side // edge for side, edge in zip(crop, cell, strict=True))
+    assert grid == (32, 32, 32)
+    mask = MASKINGS.build(config.model.auxiliary.medcontext.masking)(2, grid)
+    assert torch.equal(mask, mask[:1, :, :, :1].expand_as(mask))
+    assert int(mask[0, :, :, 0].sum()) == 409  # floor(0.4 * 1024), 39.9 %
 
 
 def test_unetr_mask_is_one_tube_pattern_left_to_right_for_the_whole_batch() -> None:
@@ -125,3 +162,14 @@ def test_unetr_teacher_is_a_copy_made_once_per_epoch() -> None:
             teacher = decay * teacher + (1 - decay) * step**2
         expected.append(teacher)
     assert followed(load('unetr_btcv'), 6 * 18) == pytest.approx(expected, rel=1e-6)
+
+
+def test_nnformer_teacher_is_the_student_of_a_step_ago() -> None:
+    decays = schedule(500000, 5000)[np.arange(300) % 250]  # indexed by the batch within its epoch
+    assert (decays[0], decays[250]) == (0, 0)
+    assert decays.max() == pytest.approx(0.0496, abs=1e-4)
+    expected, teacher = [], 1.0
+    for step in range(1, 301):
+        teacher = decays[step - 1] * teacher + (1 - decays[step - 1]) * step**2
+        expected.append(teacher)
+    assert followed(load('nnformer_btcv'), 300) == pytest.approx(expected, rel=1e-6)
