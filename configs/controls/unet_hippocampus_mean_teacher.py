@@ -14,9 +14,13 @@ model = dict(
         medcontext=dict(
             type='MedContextHead',
             masking=None,
-            consistency=dict(type='ConsistencyLoss', normalize='mean_square'),
+            consistency=dict(type='KLConsistencyLoss'),
             weight=0.5,
         )
     ),
 )
-custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive')]
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive'),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]
