@@ -235,6 +235,25 @@ model['network'] = dict(backbone=net, decode_head=dict(_delete_=True, type='UNET
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
+        (
+            "custom_hooks = [dict(type='EMATeacherHook'), dict(type='RampUpHook', head='other')]",
+            "RampUpHook for the auxiliary head 'other'",
+        ),
+        (
+            "train_dataloader['sampler'] = dict(_delete_=True, type='MixedSampler', unlabelled=2)",
+            'choose a multiple of 3',
+        ),
+    ],
+)
+def test_hooks_and_samplers_that_do_not_fit_are_refused(text, words, bench, refused):
+    bench.config.write_text(bench.config.read_text() + '\n' + text + '\n')
+    assert words in refused('train')
+    assert not bench.work.exists()
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
         ('train_dataloder = dict()', "Did you mean 'train_dataloader'"),
         ('x = (', 'SyntaxError'),
         ('x = nothing', 'NameError'),

@@ -9,11 +9,11 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from medctx3d.apis.training_consistency import training_problems
 from medctx3d.datasets import VolumeDataset
-from medctx3d.engine.hooks import EMATeacherHook
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.masking.functional import cell_grid
-from medctx3d.registry import DATASETS, HOOKS, MODELS, closest
+from medctx3d.registry import DATASETS, MODELS, closest
 from medctx3d.typing import Size3
 from medctx3d.utils.config_check import ConfigError
 
@@ -66,7 +66,7 @@ def check_consistency(config: Config, stages: Sequence[str] = ('train', 'val', '
     model = _build_without_memory(config)
     metainfo = {stage: _metainfo(config, stage) for stage in stages if _dataset(config, stage)}
     problems = [*_metainfo_problems(config, metainfo)]
-    problems += _teacher_problems(config, model) if 'train' in stages else ()
+    problems += training_problems(config, model) if 'train' in stages else ()
     network = getattr(model, 'network', None)
     if isinstance(network, nn.Module) and metainfo and not problems:
         facts = next(iter(metainfo.values()))
@@ -128,28 +128,6 @@ def _metainfo_problems(config: Config, metainfo: Mapping[str, dict]) -> Iterator
         if len(set(given.values())) > 1:
             told = '; '.join(f'{stage}: {len(names)} ({", ".join(names)})' for stage, names in given.items())
             yield f'metainfo.{key} must be the same for every split, got {told}'
-
-
-def _teacher_problems(config: Config, model: nn.Module) -> Iterator[str]:
-    classes = [_hook_class(hook) for hook in config.get('custom_hooks') or []]
-    moved = any(issubclass(hook, EMATeacherHook) for hook in classes)
-    foreign = any(not hook.__module__.startswith(('medctx3d.', 'mmengine.')) for hook in classes)  # may move it too
-    teacher = getattr(model, 'teacher', None)
-    if moved and teacher is None:
-        yield (
-            "custom_hooks has EMATeacherHook, but the model has no teacher: add model.teacher=dict(type='EMATeacher') "
-            'or drop the hook'
-        )
-    if teacher is not None and not moved and not foreign:
-        yield (
-            'the model has a teacher, but no hook moves it, so it would never learn: add '
-            "custom_hooks=[dict(type='EMATeacherHook')] or set model.teacher=None"
-        )
-
-
-def _hook_class(hook: Any) -> type:
-    component = hook['type'] if isinstance(hook, dict) else type(hook)
-    return HOOKS.get(component) if isinstance(component, str) else component
 
 
 def _windows(config: Config, model: nn.Module, stages: Sequence[str]) -> dict[str, Size3]:

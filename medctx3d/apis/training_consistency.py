@@ -1,0 +1,74 @@
+"""Do the hooks and the sampler of a training fit its model? Answered before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.config import Config
+from torch import nn
+
+from medctx3d.engine.hooks import EMATeacherHook, RampUpHook
+from medctx3d.registry import HOOKS
+
+
+def training_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    """What only training needs and does not get.
+
+    Args:
+        config: A merged config.
+        model: As the config builds it.
+
+    Returns:
+        Messages, each with its keys, the values and the fix.
+    """
+    yield from _teacher_problems(config, model)
+    yield from _ramp_problems(config, model)
+    yield from _sampler_problems(config)
+
+
+def _teacher_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    classes = [_hook_class(hook) for hook in config.get('custom_hooks') or []]
+    moved = any(issubclass(hook, EMATeacherHook) for hook in classes)
+    foreign = any(not hook.__module__.startswith(('medctx3d.', 'mmengine.')) for hook in classes)  # may move it too
+    teacher = getattr(model, 'teacher', None)
+    if moved and teacher is None:
+        yield (
+            "custom_hooks has EMATeacherHook, but the model has no teacher: add model.teacher=dict(type='EMATeacher') "
+            'or drop the hook'
+        )
+    if teacher is not None and not moved and not foreign:
+        yield (
+            'the model has a teacher, but no hook moves it, so it would never learn: add '
+            "custom_hooks=[dict(type='EMATeacherHook')] or set model.teacher=None"
+        )
+
+
+def _ramp_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    heads = list(getattr(model, 'auxiliary', {}))
+    for hook in config.get('custom_hooks') or []:
+        if not issubclass(_hook_class(hook), RampUpHook):
+            continue
+        name = hook.get('head', 'medcontext') if isinstance(hook, dict) else hook.head
+        if name not in heads:
+            yield (
+                f'custom_hooks has RampUpHook for the auxiliary head {name!r}, the model has {heads or "none"}: set '
+                'its head=, or drop the hook'
+            )
+
+
+def _sampler_problems(config: Config) -> Iterator[str]:
+    loader = config.get('train_dataloader') or {}
+    sampler = loader.get('sampler') or {}
+    if sampler.get('type') == 'MixedSampler' and loader.get('batch_size'):
+        block = sampler.get('labelled', 1) + sampler.get('unlabelled', 1)
+        if loader['batch_size'] % block:
+            yield (
+                f'train_dataloader.batch_size is {loader["batch_size"]}, MixedSampler deals blocks of {block} '
+                f'(labelled + unlabelled): choose a multiple of {block}, so that every batch has a labelled volume'
+            )
+
+
+def _hook_class(hook: Any) -> type:
+    component = hook['type'] if isinstance(hook, dict) else type(hook)
+    return HOOKS.get(component) if isinstance(component, str) else component
