@@ -99,6 +99,11 @@ def require_comparable(arms: Sequence[Arm]) -> None:
             raise ConfigError(f'{first.name} and {arm.name} cannot be compared, make the configs agree in:\n{lines}')
 
 
+def scoring(config: Config) -> dict[str, Any]:
+    """How a config's test scores come about."""
+    return {key: value for key, value in config.test_evaluator.items() if key not in _OUTPUT}
+
+
 def _named(given: str) -> tuple[str, str]:
     name, equals, path = given.partition('=')
     if not equals:
@@ -160,9 +165,7 @@ def _differences(first: Arm, other: Arm) -> Iterator[str]:
         mine, theirs = first.metainfo.get(key), other.metainfo.get(key)
         if mine != theirs:
             yield f'metainfo.{key}: {mine} ({first.name}), {theirs} ({other.name})'
-    rules, others = (
-        {k: v for k, v in arm.config.test_evaluator.items() if k not in _OUTPUT} for arm in (first, other)
-    )
+    rules, others = scoring(first.config), scoring(other.config)
     for key in sorted({*rules, *others}):
         if rules.get(key) != others.get(key):
             yield f'test_evaluator.{key}: {rules.get(key)!r} ({first.name}), {others.get(key)!r} ({other.name})'
