@@ -14,6 +14,7 @@ from medctx3d.registry import register_all_modules
 from medctx3d.studies.arms import Arm, load_arms, prepare_arms
 from medctx3d.studies.job import Job
 from medctx3d.studies.plan import SELECTIONS, JobOptions
+from medctx3d.studies.progress import StudyProgress
 from medctx3d.studies.report import write_report
 from medctx3d.studies.schedule import Schedule
 from medctx3d.studies.study import note_jobs, open_study
@@ -80,8 +81,8 @@ def run_study(args: argparse.Namespace, *, kind: str, plan: Plan) -> bool:
     _warn(jobs, console)
     prepare_arms(arms)
     iterations = {arm.name: arm.iterations for arm in arms}
-    schedule = Schedule(jobs, iterations=iterations, work_dir=work_dir, workers=args.workers, console=console)
-    failed = schedule.run()
+    progress = StudyProgress(jobs, iterations=iterations, work_dir=work_dir, console=console)
+    failed = Schedule(jobs, work_dir=work_dir, workers=args.workers, progress=progress).run()
     if len(failed) < len(jobs):
         _report(work_dir, console)
     return not failed

@@ -33,6 +33,4 @@ def call(tool: str, *arguments: object) -> subprocess.CompletedProcess:
     """Run a tool as a person does."""
     variables = dict(os.environ, OMP_NUM_THREADS='1', OMP_WAIT_POLICY='PASSIVE', PYTHONPATH=str(ROOT))
     command = [sys.executable, f'tools/{tool}.py', *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False
-    )
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=300, check=False)
