@@ -71,7 +71,7 @@ def write_results(folder: str | os.PathLike[str], results: Mapping[str, Any]) ->
     """
     json_file, csv_file = os.path.join(folder, 'results.json'), os.path.join(folder, 'per_case.csv')
     with atomic_path(json_file) as temporary:
-        temporary.write_text(json.dumps(_plain(results), indent=2, allow_nan=False) + '\n', encoding='utf-8')
+        temporary.write_text(json.dumps(without_nan(results), indent=2, allow_nan=False) + '\n', encoding='utf-8')
     metrics = list(results['mean'])
     with atomic_path(csv_file) as temporary, open(temporary, 'w', newline='', encoding='utf-8') as stream:
         writer = csv.writer(stream)
@@ -83,10 +83,10 @@ def write_results(folder: str | os.PathLike[str], results: Mapping[str, Any]) ->
     return json_file, csv_file
 
 
-def _plain(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """The same with NaN as None, which is what JSON can say."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

@@ -16,6 +16,8 @@ from medctx3d.apis.splits import check_config_splits, prepare_splits, require_la
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import Record, few, image_paths
 from medctx3d.engine.launch import load_config
+from medctx3d.evaluation import VolumeMetric
+from medctx3d.registry import METRICS
 from medctx3d.utils.config_check import ConfigError, check_config
 
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
@@ -29,17 +31,28 @@ class Arm(NamedTuple):
         name: The config's file name without suffix, or what the command line calls it.
         config: Merged, without validation, work dir, seed and subset.
         factor: Its ``equal_compute``: how many times the others' iterations it gets; None where it states none.
-        train: Cases of its training split.
-        test: Cases of its test split.
-        metainfo: Classes, channels and what else its training set knows.
+        datasets: Of its training and its test split, each with its list read.
     """
 
     name: str
     config: Config
     factor: float | None
-    train: list[Record]
-    test: list[Record]
-    metainfo: dict[str, Any]
+    datasets: tuple[VolumeDataset, VolumeDataset]
+
+    @property
+    def train(self) -> list[Record]:
+        """Cases of the training split."""
+        return self.datasets[0].data_list
+
+    @property
+    def test(self) -> list[Record]:
+        """Cases of the test split."""
+        return self.datasets[1].data_list
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Classes, channels and what else the training set knows."""
+        return dict(self.datasets[0].metainfo)
 
     @property
     def iterations(self) -> int:
@@ -81,8 +94,13 @@ def load_arms(
 
 def prepare_arms(arms: Sequence[Arm]) -> None:
     """Prepare the volumes of all arms once, before jobs that run side by side ask for them."""
+    prepared: list[Any] = []
     for arm in arms:
-        prepare_splits(check_config_splits(arm.config, ['train', 'test']))
+        for dataset in arm.datasets:
+            settings = arm.config.train_dataloader.dataset.get('store'), dataset.load_pipeline, dataset.split
+            if settings not in prepared:
+                prepare_splits([dataset])
+                prepared.append(settings)
 
 
 def require_comparable(arms: Sequence[Arm]) -> None:
@@ -97,6 +115,11 @@ def require_comparable(arms: Sequence[Arm]) -> None:
         if differences:
             lines = '\n'.join(f'  {difference}' for difference in differences)
             raise ConfigError(f'{first.name} and {arm.name} cannot be compared, make the configs agree in:\n{lines}')
+
+
+def scoring(config: Config) -> dict[str, Any]:
+    """How a config's test scores come about."""
+    return {key: value for key, value in config.test_evaluator.items() if key not in _OUTPUT}
 
 
 def _named(given: str) -> tuple[str, str]:
@@ -118,8 +141,12 @@ def _load(name: str, path: str, options: dict[str, Any], iterations: int | None)
             f'config {path}: train_cfg.max_iters must give the length of the training in a comparison, it has '
             f'{dict(config.train_cfg)}: epochs would make it depend on the number of volumes'
         )
-    if not isinstance(config.test_evaluator, dict):
-        raise ConfigError(f'config {path}: test_evaluator must be one dict(type=...) in a comparison')
+    metric = config.test_evaluator.get('type') if isinstance(config.test_evaluator, dict) else None
+    component = METRICS.get(metric) if isinstance(metric, str) else metric
+    if not (isinstance(component, type) and issubclass(component, VolumeMetric)):
+        raise ConfigError(
+            f"config {path}: test_evaluator must be dict(type='VolumeMetric') in a comparison, got {metric!r}"
+        )
     if iterations is not None:
         config.train_cfg.max_iters = round((factor or 1) * iterations)
     for key in _VALIDATION:  # nothing is chosen by a validation split of the config: it may be the test split
@@ -135,12 +162,7 @@ def _load(name: str, path: str, options: dict[str, Any], iterations: int | None)
             'drawn from them; wrappers cannot be divided'
         )
     require_labels(datasets)
-    train, test = datasets
-    return Arm(name, config, factor, train.data_list, test.data_list, _facts(train))
-
-
-def _facts(dataset: VolumeDataset) -> dict[str, Any]:
-    return {key: value for key, value in dataset.metainfo.items() if value is not None}
+    return Arm(name, config, factor, (datasets[0], datasets[1]))
 
 
 def _factor(config: Config) -> float | None:
@@ -160,9 +182,7 @@ def _differences(first: Arm, other: Arm) -> Iterator[str]:
         mine, theirs = first.metainfo.get(key), other.metainfo.get(key)
         if mine != theirs:
             yield f'metainfo.{key}: {mine} ({first.name}), {theirs} ({other.name})'
-    rules, others = (
-        {k: v for k, v in arm.config.test_evaluator.items() if k not in _OUTPUT} for arm in (first, other)
-    )
+    rules, others = scoring(first.config), scoring(other.config)
     for key in sorted({*rules, *others}):
         if rules.get(key) != others.get(key):
             yield f'test_evaluator.{key}: {rules.get(key)!r} ({first.name}), {others.get(key)!r} ({other.name})'

@@ -41,6 +41,7 @@ class Job(NamedTuple):
         train: Ids of the cases trained on.
         inner: Ids of cases of the training split that a checkpoint is chosen by; empty for the last one.
         test: Ids of cases of the training split that are held out and scored; empty for the config's test split.
+        unseen: Classes that none of the cases trained on holds.
         threads: Of torch.
         keep_checkpoints: Whether checkpoints stay after the test.
     """
@@ -51,6 +52,7 @@ class Job(NamedTuple):
     train: tuple[str, ...]
     inner: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     threads: int = 1
     keep_checkpoints: bool = False
 
@@ -74,8 +76,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_job(folder: Path) -> Job:
     """The job that ``job.json`` in a folder describes."""
-    content: dict[str, Any] = json.loads((folder / 'job.json').read_text(encoding='utf-8'))
-    return Job(**{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()})
+    content: Any = json.loads((folder / 'job.json').read_text(encoding='utf-8'))
+    values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return Job(**values)
 
 
 def job_config(job: Job, arm: Config, folder: Path) -> Config:
@@ -125,7 +128,7 @@ def run_job(job: Job, work_dir: Path) -> None:
     trained = time.monotonic()
     chosen = _load_chosen(runner, folder) if job.inner else f'iter_{runner.iter}.pth'
     runner.test()
-    write_json(folder / 'done.json', _facts(job, runner, chosen, resumed=resumed, started=started, trained=trained))
+    write_json(folder / 'done.json', _facts(runner, chosen, resumed=resumed, started=started, trained=trained))
     if not job.keep_checkpoints:
         for path in [*folder.glob('*.pth'), folder / 'last_checkpoint']:
             path.unlink(missing_ok=True)
@@ -137,11 +140,10 @@ def _load_chosen(runner: Runner, folder: Path) -> str:
     return best.name
 
 
-def _facts(job: Job, runner: Runner, chosen: str, *, resumed: bool, started: float, trained: float) -> dict[str, Any]:
+def _facts(runner: Runner, chosen: str, *, resumed: bool, started: float, trained: float) -> dict[str, Any]:
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     gpu = torch.cuda.is_available()
     return dict(
-        job._asdict(),
         iterations=runner.iter,
         checkpoint=chosen,
         resumed=resumed,

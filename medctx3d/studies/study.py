@@ -1,4 +1,8 @@
-"""The folder of a study: what it compares, and that every invocation on it means the same."""
+"""The folder of a study: what it compares, and that every invocation on it means the same.
+
+``study.json`` has its terms, ``arms/NAME.py`` the merged configs, ``jobs/ARM/GROUP/seed-N/`` all of a training, and
+``commands.txt`` what was typed.
+"""
 
 from __future__ import annotations
 
@@ -9,63 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
-from medctx3d.datasets.checks import few
-from medctx3d.studies.arms import Arm
-from medctx3d.studies.job import Job, write_json
-from medctx3d.studies.subsets import few_shot_subset, folds, inner_split
+from medctx3d.datasets.checks import Record, few
+from medctx3d.studies.arms import Arm, scoring
+from medctx3d.studies.job import Job, read_job, write_json
+from medctx3d.studies.plan import case_ids
 from medctx3d.utils.atomic import atomic_path, require_writable
 
-SELECTIONS = ('last', 'inner')
 
-
-def few_shot_jobs(
-    arms: Sequence[Arm], *, shots: Sequence[int], seeds: int, select: str, threads: int, keep_checkpoints: bool
-) -> list[Job]:
-    """Every arm on every subset, seed by seed, so that what is finished first can be compared first.
-
-    Raises:
-        ValueError: More shots than volumes, no seed, or a subset too small for ``select='inner'``.
-    """
-    if seeds < 1:
-        raise ValueError(f'--seeds must be at least 1, got {seeds}')
-    jobs = []
-    for seed in range(seeds):
-        for count in shots:
-            subset = few_shot_subset(arms[0].train, count, seed)
-            train, inner = inner_split(subset) if select == 'inner' else (subset, [])
-            jobs += [
-                Job(arm.name, f'shots-{count}', seed, _ids(train), _ids(inner), (), threads, keep_checkpoints)
-                for arm in arms
-            ]
-    return jobs
-
-
-def fold_jobs(
-    arms: Sequence[Arm], *, count: int, seeds: int, select: str, threads: int, keep_checkpoints: bool
-) -> list[Job]:
-    """Every arm on every fold of the training split, divided anew by each seed.
-
-    Raises:
-        ValueError: Fewer subjects than folds, no seed, or folds too small for ``select='inner'``.
-    """
-    if seeds < 1:
-        raise ValueError(f'--seeds must be at least 1, got {seeds}')
-    jobs = []
-    for seed in range(seeds):
-        parts = folds(arms[0].train, count, seed)
-        for number, held in enumerate(parts):
-            rest = [record for other, part in enumerate(parts) if other != number for record in part]
-            train, inner = inner_split(rest) if select == 'inner' else (rest, [])
-            jobs += [
-                Job(arm.name, f'fold-{number}', seed, _ids(train), _ids(inner), _ids(held), threads, keep_checkpoints)
-                for arm in arms
-            ]
-    return jobs
-
-
-def open_study(work_dir: Path, arms: Sequence[Arm], terms: dict[str, Any]) -> None:
+def open_study(work_dir: Path, arms: Sequence[Arm], *, kind: str, select: str, command: str) -> None:
     """Make the folder of a study, or see that it is that of the same one.
 
     A study may grow (more configs, shots or seeds); what it has must stay: its terms, its volumes and its configs.
@@ -73,33 +28,35 @@ def open_study(work_dir: Path, arms: Sequence[Arm], terms: dict[str, Any]) -> No
     Args:
         work_dir: Made where missing.
         arms: Of this invocation; each one's merged config is kept as ``arms/NAME.py``.
-        terms: ``kind`` (few-shot or cross-validation), ``select``, and what else must not change.
+        kind: ``few-shot`` or ``cross-validation``.
+        select: Which checkpoint is tested.
+        command: What was typed.
 
     Raises:
         ValueError: The folder is another study's or no study's, or a config changed; the message has the difference.
         OSError: It cannot be written to.
     """
     require_writable(work_dir, '--work-dir')
-    file = work_dir / 'study.json'
-    mine = dict(terms, train=_fingerprint(arms[0].train), test=_fingerprint(arms[0].test))
-    if file.is_file():
-        theirs = read_study(work_dir)
-        wrong = [
-            f'{key}: {theirs.get(key)!r} there, {mine[key]!r} now' for key in mine if theirs.get(key) != mine[key]
-        ]
+    terms = _terms(arms, kind, select)
+    names = [arm.name for arm in arms]
+    if (work_dir / 'study.json').is_file():
+        study = read_study(work_dir)
+        wrong = [f'{key}: {study.get(key)} there, {value} now' for key, value in terms.items() if study[key] != value]
         if wrong:
-            raise ValueError(
-                f'--work-dir {work_dir} holds another study:\n  ' + '\n  '.join(wrong) + '\nchoose another folder'
-            )
+            told = '\n  '.join(wrong)
+            raise ValueError(f'--work-dir {work_dir} holds another study:\n  {told}\nchoose another folder')
+        names = list(dict.fromkeys([*study['arms'], *names]))
     else:
         found = sorted(path.name for path in work_dir.iterdir())
         if found:
             raise ValueError(
-                f'--work-dir {work_dir} must be empty or hold a study, it has {few(found)}: choose another'
+                f'--work-dir {work_dir} must be empty or hold a study, it has {few(found)}: choose another folder'
             )
-        write_json(file, mine)
     for arm in arms:
         _keep_config(work_dir / 'arms' / f'{arm.name}.py', arm)
+    write_json(work_dir / 'study.json', dict(terms, arms=names))
+    with open(work_dir / 'commands.txt', 'a', encoding='utf-8') as stream:
+        stream.write(command + '\n')
 
 
 def read_study(work_dir: Path) -> dict[str, Any]:
@@ -110,8 +67,43 @@ def read_study(work_dir: Path) -> dict[str, Any]:
     """
     file = work_dir / 'study.json'
     if not file.is_file():
-        raise FileNotFoundError(f'--work-dir {work_dir} holds no study: it has no study.json')
+        raise FileNotFoundError(f'--work-dir {work_dir} holds no study, it has no study.json: correct the path')
     return json.loads(file.read_text(encoding='utf-8'))
+
+
+def note_jobs(work_dir: Path, jobs: Sequence[Job]) -> None:
+    """Write down what is planned, as ``job.json`` in each job's folder.
+
+    Raises:
+        ValueError: A finished job was drawn otherwise, so that the others would not be comparable with it.
+    """
+    for job in jobs:
+        folder = job.folder(work_dir)
+        if not job.is_done(work_dir):
+            write_json(folder / 'job.json', job._asdict())
+            continue
+        done = read_job(folder)
+        if (done.train, done.inner, done.test) != (job.train, job.inner, job.test):
+            raise ValueError(
+                f'{folder} was trained on other cases ({few(done.train)}) than this version would draw '
+                f'({few(job.train)}): choose another --work-dir'
+            )
+
+
+def _terms(arms: Sequence[Arm], kind: str, select: str) -> dict[str, Any]:
+    """What all invocations on a folder must share."""
+    first = next((arm for arm in arms if arm.factor is None), arms[0])
+    return dict(
+        kind=kind,
+        select=select,
+        volumes=len(first.train),
+        train=_fingerprint(first.train),
+        test=_fingerprint(first.test),
+        iterations=round(first.iterations / (first.factor or 1)),
+        classes=list(first.metainfo['classes']),
+        reported=first.reported,
+        scoring=json.loads(json.dumps(scoring(first.config))),  # as it will be read back
+    )
 
 
 def _keep_config(file: Path, arm: Arm) -> None:
@@ -126,19 +118,10 @@ def _keep_config(file: Path, arm: Arm) -> None:
         raise ValueError(
             f'config {arm.name} changed since the study in {file.parent.parent} began:\n'
             + '\n'.join(lines)
-            + '\nundo the change, name the config anew to add it as another arm, or choose another --work-dir'
+            + '\nundo the change, add it as another arm (NAME=PATH), or choose another --work-dir'
         )
 
 
-def load_kept_config(work_dir: Path, arm: str) -> Config:
-    """The merged config of an arm, as the study keeps it."""
-    return Config.fromfile(str(work_dir / 'arms' / f'{arm}.py'))
-
-
-def _ids(records: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(str(record['case']) for record in records)
-
-
-def _fingerprint(records: Sequence[dict[str, Any]]) -> str:
-    ids = sorted(_ids(records))
-    return f'{len(ids)} volumes, {hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:12]}'
+def _fingerprint(records: Sequence[Record]) -> str:
+    ids = sorted(case_ids(records))
+    return f'{len(ids)} volumes ({hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:12]})'
