@@ -23,15 +23,24 @@ NNFORMER = dict(
     drop_path_rate=0,
 )
 NNFORMER_DECODER = dict(type='NNFormerDecoder', num_heads=(1, 2, 2), windows=(2, 2, 2), drop_path_rate=0)
+CUBE = dict(img_size=(32, 32, 32), num_heads=2)
+UNETR_PP = dict(
+    type='UNETRPlusPlusEncoder', in_channels=1, channels=(8, 16), depths=(1, 1), projection_sizes=(8, 4), **CUBE
+)
 EXAMPLES = {  # backbone, decode head, crop
     'NNFormerEncoder': (NNFORMER, NNFORMER_DECODER, (32, 32, 16)),
     'NNUNetEncoder': (NNUNET, dict(type='NNUNetDecoder'), (16, 16, 8)),
     'PCRLv2Encoder': (PCRL, dict(type='PCRLv2Decoder'), (16, 16, 8)),
     'SwinUNETREncoder': (SWIN, dict(type='SwinUNETRDecoder'), (64, 32, 32)),
     'UNETREncoder': (VIT, dict(type='UNETRDecoder'), (32, 32, 32)),
+    'UNETRPlusPlusEncoder': (
+        UNETR_PP,
+        dict(type='UNETRPlusPlusDecoder', depths=(1,), projection_size=8, **CUBE),
+        (32, 32, 32),
+    ),
     'UNetEncoder': (UNET, dict(type='UNetDecoder'), (16, 16, 8)),
 }
-TOKEN_NETWORKS = ['NNFormerEncoder', 'SwinUNETREncoder', 'UNETREncoder']
+TOKEN_NETWORKS = ['NNFormerEncoder', 'SwinUNETREncoder', 'UNETREncoder', 'UNETRPlusPlusEncoder']
 
 
 def build(name, **backbone):

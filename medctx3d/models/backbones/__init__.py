@@ -6,6 +6,7 @@ from medctx3d.models.backbones.pcrlv2 import PCRLv2Encoder
 from medctx3d.models.backbones.swin_unetr import SwinUNETREncoder
 from medctx3d.models.backbones.unet import UNetEncoder
 from medctx3d.models.backbones.unetr import UNETREncoder
+from medctx3d.models.backbones.unetr_plus_plus import UNETRPlusPlusEncoder
 
 __all__ = [
     'NNFormerEncoder',
@@ -13,5 +14,6 @@ __all__ = [
     'PCRLv2Encoder',
     'SwinUNETREncoder',
     'UNETREncoder',
+    'UNETRPlusPlusEncoder',
     'UNetEncoder',
 ]

@@ -1,5 +1,7 @@
 """Blocks that backbones and decode heads share."""
 
+from medctx3d.models.blocks.epa_block import EPABlock
+from medctx3d.models.blocks.paired_attention import EfficientPairedAttention
 from medctx3d.models.blocks.volume_norm import VolumeLayerNorm
 from medctx3d.models.blocks.window_attention import WindowAttention
 from medctx3d.models.blocks.window_blocks import CrossWindowBlock, SelfWindowBlock
@@ -7,6 +9,8 @@ from medctx3d.models.blocks.windows import Windows, fit_windows
 
 __all__ = [
     'CrossWindowBlock',
+    'EPABlock',
+    'EfficientPairedAttention',
     'SelfWindowBlock',
     'VolumeLayerNorm',
     'WindowAttention',

@@ -1,4 +1,4 @@
-"""One number per axis, or one for all three."""
+"""Sizes of grids and lists of levels."""
 
 from __future__ import annotations
 
@@ -27,3 +27,22 @@ def heads_of(channels: Sequence[int], head_channels: int) -> tuple[int, ...]:
             'num_heads, one number per level'
         )
     return tuple(width // head_channels for width in channels)
+
+
+def token_grids(img_size: Sequence[int], strides: Sequence[Size3]) -> tuple[Size3, ...]:
+    """Grid of each level at one crop.
+
+    Args:
+        img_size: Crop (X, Y, Z) in voxels.
+        strides: Of each level, finest first.
+
+    Raises:
+        ValueError: A side is no multiple of the coarsest stride.
+    """
+    if any(side % step for side, step in zip(img_size, strides[-1], strict=True)):
+        raise ValueError(f'img_size must be multiples of the coarsest stride {strides[-1]}, got {tuple(img_size)}')
+    grids = []
+    for stride in strides:
+        x, y, z = (side // step for side, step in zip(img_size, stride, strict=True))
+        grids.append((x, y, z))
+    return tuple(grids)

@@ -7,6 +7,7 @@ from medctx3d.models.heads.nnunet_decoder import NNUNetDecoder
 from medctx3d.models.heads.pcrlv2_decoder import PCRLv2Decoder
 from medctx3d.models.heads.unet_decoder import UNetDecoder
 from medctx3d.models.heads.unetr_decoder import UNETRDecoder
+from medctx3d.models.heads.unetr_plus_plus_decoder import UNETRPlusPlusDecoder
 
 __all__ = [
     'AuxiliaryHead',
@@ -15,5 +16,6 @@ __all__ = [
     'NNUNetDecoder',
     'PCRLv2Decoder',
     'UNETRDecoder',
+    'UNETRPlusPlusDecoder',
     'UNetDecoder',
 ]
