@@ -9,6 +9,7 @@ from monai.networks.blocks.dynunet_block import UnetOutBlock, UnetUpBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medctx3d.models.blocks.strides import stage_strides
 from medctx3d.registry import HEADS
 
 
@@ -47,13 +48,10 @@ class UNetDecoder(BaseModule):
             )
         if not 1 <= levels < len(in_channels):
             raise ValueError(f'UNetDecoder: levels must lie in 1..{len(in_channels) - 1}, got {levels}')
-        total = [(stride,) * 3 if isinstance(stride, int) else tuple(stride) for stride in strides]
-        self.first_stride = total[0]
+        steps = stage_strides(strides)
+        self.first_stride = steps[0]
         self.blocks = nn.ModuleList()  # finest first
-        for level in range(len(in_channels) - 1):
-            step = [coarse // fine for fine, coarse in zip(total[level], total[level + 1], strict=True)]
-            if any(fine * s != coarse for fine, s, coarse in zip(total[level], step, total[level + 1], strict=True)):
-                raise ValueError(f'UNetDecoder: each stride must be a multiple of the one before, got {strides}')
+        for level, step in enumerate(steps[1:]):
             self.blocks.append(
                 UnetUpBlock(
                     3, in_channels[level + 1], in_channels[level], 3, 1, upsample_kernel_size=step, norm_name=norm
