@@ -21,6 +21,7 @@ NNFORMER = dict(
     drop_path_rate=0,
 )
 NNUNET = dict(type='NNUNetEncoder', in_channels=1, channels=(4, 8, 16), strides=(1, (2, 2, 1), 2))
+PCRL = dict(type='PCRLv2Encoder', in_channels=1, channels=(16, 16, 32))
 EXAMPLES = {  # backbone, decode head, crop
     'NNFormerEncoder': (
         NNFORMER,
@@ -30,9 +31,10 @@ EXAMPLES = {  # backbone, decode head, crop
     'SwinUNETREncoder': (SWIN, dict(type='SwinUNETRDecoder'), (64, 32, 32)),
     'UNETREncoder': (VIT, dict(type='UNETRDecoder'), (32, 32, 32)),
     'NNUNetEncoder': (NNUNET, dict(type='NNUNetDecoder'), (16, 16, 8)),
+    'PCRLv2Encoder': (PCRL, dict(type='PCRLv2Decoder'), (16, 16, 8)),
     'UNetEncoder': (UNET, dict(type='UNetDecoder'), (16, 16, 8)),
 }
-TOKEN_NETWORKS = sorted(set(EXAMPLES) - {'NNUNetEncoder', 'UNetEncoder'})
+TOKEN_NETWORKS = sorted(set(EXAMPLES) - {'NNUNetEncoder', 'PCRLv2Encoder', 'UNetEncoder'})
 
 
 def build(name, **backbone):

@@ -4,7 +4,16 @@ from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.heads.medcontext_head import MedContextHead
 from medctx3d.models.heads.nnformer_decoder import NNFormerDecoder
 from medctx3d.models.heads.nnunet_decoder import NNUNetDecoder
+from medctx3d.models.heads.pcrlv2_decoder import PCRLv2Decoder
 from medctx3d.models.heads.unet_decoder import UNetDecoder
 from medctx3d.models.heads.unetr_decoder import UNETRDecoder
 
-__all__ = ['AuxiliaryHead', 'MedContextHead', 'NNFormerDecoder', 'NNUNetDecoder', 'UNETRDecoder', 'UNetDecoder']
+__all__ = [
+    'AuxiliaryHead',
+    'MedContextHead',
+    'NNFormerDecoder',
+    'NNUNetDecoder',
+    'PCRLv2Decoder',
+    'UNETRDecoder',
+    'UNetDecoder',
+]
