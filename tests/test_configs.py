@@ -24,11 +24,18 @@ def narrow(config):
     model = config.model.copy()
     backbone = model.network.backbone
     widths = {
+        'NNFormerEncoder': dict(feature_size=8, num_heads=(1, 2, 2, 4)[: len(backbone.get('windows', ()))]),
         'SwinUNETREncoder': dict(feature_size=12),
         'UNETREncoder': dict(feature_size=4, hidden_size=24, mlp_dim=48, num_heads=3),
+        'UNETRPlusPlusEncoder': dict(
+            feature_size=4, channels=(8, 16, 32, 64)[: len(backbone.get('channels', range(4)))]
+        ),
         'UNetEncoder': dict(channels=tuple(width // 4 for width in backbone.get('channels', ()))),
     }
     backbone.update(widths[backbone.type])
+    head = model.network.decode_head
+    if head.type == 'NNFormerDecoder':
+        head.num_heads = (1, 2, 2)[: len(head.windows)]
     return model
 
 
@@ -86,8 +93,9 @@ def test_every_model_builds_and_takes_a_step(name):
     config = load(name)
     model_config = narrow(config)
     crop = {'SwinUNETREncoder': (64, 32, 32)}.get(config.model.network.backbone.type, (32, 32, 32))
-    if 'img_size' in model_config.network.backbone:
-        model_config.network.backbone.img_size = crop
+    for part in (model_config.network.backbone, model_config.network.decode_head):
+        if 'img_size' in part:
+            part.img_size = crop
     torch.manual_seed(0)
     model = MODELS.build(model_config)
     model.prime_teacher()

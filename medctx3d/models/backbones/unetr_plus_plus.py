@@ -83,10 +83,7 @@ class UNETRPlusPlusEncoder(BaseModule):
         self.skip = UnetResBlock(3, in_channels, feature_size, 3, 1, norm_name='instance')
         self.mask_token = nn.Parameter(torch.zeros(channels[0])) if token_masking else None
         self.embeddings = nn.ModuleList([_embedding(in_channels, channels[0], strides[0], groups)])
-        self.embeddings.extend(
-            _embedding(channels[stage - 1], channels[stage], (2, 2, 2), channels[stage - 1])
-            for stage in range(1, len(channels))
-        )
+        self.embeddings.extend(_embedding(fine, coarse, (2, 2, 2), fine) for fine, coarse in pairwise(channels))
         block = partial(
             EPABlock,
             num_heads=num_heads,
