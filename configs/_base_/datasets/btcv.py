@@ -5,6 +5,7 @@ Generated volumes of the same layout: tools/dataset/make_phantom.py data/btcv --
 
 data_root = '{{$BTCV_ROOT:data/btcv}}'  # the variable, or the default after the colon
 patch_size = (96, 96, 96)  # voxels; '$patch_size' elsewhere takes it from here
+spacing = (1.5, 1.5, 2.0)  # mm
 in_channels = 1
 num_classes = 14
 load_pipeline = [
@@ -19,7 +20,7 @@ load_pipeline = [
     dict(
         type='monai.transforms.Spacingd',
         keys=['image', 'label'],
-        pixdim=(1.5, 1.5, 2.0),
+        pixdim='$spacing',
         mode=('bilinear', 'nearest'),
         allow_missing_keys=True,
     ),
