@@ -44,7 +44,6 @@ def whole(name: str, **arguments: Any) -> dict[str, Any]:
     return dict(type='WholeNet', net=net)
 
 
-CUBE = dict(img_size=(32, 32, 32), num_heads=2)
 ANISOTROPIC = (1, (2, 2, 1), 2)  # strides
 NETWORKS: dict[str, Tiny] = {
     'unetr': Tiny(
@@ -84,11 +83,26 @@ NETWORKS: dict[str, Tiny] = {
     ),
     'unetr_plus_plus': Tiny(
         split(
-            dict(type='UNETRPlusPlusEncoder', channels=(8, 16), depths=(1, 1), projection_sizes=(8, 4), **CUBE),
-            dict(type='UNETRPlusPlusDecoder', depths=(1,), projection_size=8, **CUBE),
+            dict(
+                type='UNETRPlusPlusEncoder',
+                img_size=(32, 32, 16),
+                channels=(8, 16),
+                depths=(1, 1),
+                num_heads=2,
+                projection_sizes=(8, 4),
+            ),
+            dict(
+                type='UNETRPlusPlusDecoder',
+                img_size=(32, 32, 16),
+                depths=(1,),
+                num_heads=2,
+                projection_size=8,
+                levels=2,
+            ),
         ),
-        crops=[(32, 32, 32)],
-        refused=(32, 32, 16),
+        crops=[(32, 32, 16)],
+        refused=(32, 32, 32),
+        levels=[(1, 1, 1), (4, 4, 2)],
         tokens=True,
     ),
     'unet': Tiny(

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from medctx3d.models.backbones.swin_unetr import hide_tokens
 from medctx3d.models.blocks import SelfWindowBlock, VolumeLayerNorm
 from medctx3d.models.blocks.sizes import heads_of, triple
+from medctx3d.models.blocks.strides import total_strides
 from medctx3d.registry import BACKBONES
 from medctx3d.typing import Size3
 
@@ -95,7 +96,7 @@ class NNFormerEncoder(BaseModule):
         self.norms = nn.ModuleList(VolumeLayerNorm(width) for width in widths)
         self.use_checkpoint = use_checkpoint
         self.out_channels = widths
-        self.out_strides = _running_products(self.token_patch, steps)
+        self.out_strides = total_strides((self.token_patch, *steps))
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         """Encode a crop.
@@ -206,15 +207,6 @@ def _stem(in_channels: int, channels: int, token_patch: Size3) -> nn.Sequential:
         nn.Conv3d(channels, channels, kernel_size=3, padding=1),
         VolumeLayerNorm(channels),
     )
-
-
-def _running_products(first: Size3, steps: Sequence[Size3]) -> tuple[Size3, ...]:
-    """Strides relative to the image, finest first."""
-    strides = [first]
-    for step in steps:
-        x, y, z = (total * factor for total, factor in zip(strides[-1], step, strict=True))
-        strides.append((x, y, z))
-    return tuple(strides)
 
 
 def _check(

@@ -9,7 +9,8 @@ from torch import nn
 
 from medctx3d.models.backbones.staged_encoder import StagedEncoder
 from medctx3d.models.blocks.nnunet_blocks import INSTANCE_AFFINE, Norm, ResidualBlock, conv_norm_act, initialise
-from medctx3d.models.blocks.strides import Steps, resolve_kernels, triple
+from medctx3d.models.blocks.sizes import triple
+from medctx3d.models.blocks.strides import Steps, resolve_kernels
 from medctx3d.registry import BACKBONES
 from medctx3d.typing import Size3
 

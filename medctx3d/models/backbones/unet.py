@@ -8,7 +8,7 @@ from typing import Literal
 from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetResBlock
 
 from medctx3d.models.backbones.staged_encoder import StagedEncoder
-from medctx3d.models.blocks.strides import triple
+from medctx3d.models.blocks.sizes import triple
 from medctx3d.registry import BACKBONES
 
 _BLOCKS = {'plain': UnetBasicBlock, 'residual': UnetResBlock}

@@ -8,9 +8,15 @@ from medctx3d.typing import Size3
 
 
 def triple(size: int | Sequence[int]) -> Size3:
-    """A number as the same along (X, Y, Z), three numbers as they are."""
+    """A number as the same along (X, Y, Z), three numbers as they are.
+
+    Raises:
+        ValueError: Neither one number nor three.
+    """
     if isinstance(size, int):
         return size, size, size
+    if len(size) != 3:
+        raise ValueError(f'a size or stride must be one number or one per axis (X, Y, Z), got {tuple(size)}')
     x, y, z = size
     return x, y, z
 

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medctx3d.models.blocks.sizes import triple
 from medctx3d.typing import Size3
 
 Steps = Sequence[int | Sequence[int]]
-
-
-def triple(step: int | Sequence[int]) -> Size3:
-    """One number per axis, of one number for all or of three.
-
-    Raises:
-        ValueError: Neither one number nor three.
-    """
-    if isinstance(step, int):
-        return step, step, step
-    if len(step) != 3:
-        raise ValueError(f'a stride or kernel must be one number or one per axis (X, Y, Z), got {tuple(step)}')
-    x, y, z = step
-    return x, y, z
 
 
 def total_strides(steps: Steps) -> tuple[Size3, ...]:
