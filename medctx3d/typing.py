@@ -11,8 +11,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from torch import Tensor
 
 Size3 = tuple[int, int, int]
-# logits levels and class ids (N, 1, X, Y, Z) to named scalar terms
-Criterion = Callable[[tuple[Tensor, ...], Tensor], dict[str, Tensor]]
+Terms = dict[str, Tensor]  # scalars by name; mmengine sums those whose name contains `loss`
+# logits levels and class ids (N, 1, X, Y, Z) to terms
+Criterion = Callable[[tuple[Tensor, ...], Tensor], Terms]
+Objective = Callable[[], Terms]  # one pass of the student, scored
 
 
 class SegOutput(NamedTuple):

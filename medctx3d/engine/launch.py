@@ -91,15 +91,20 @@ def prepare_launch(config: Config, launcher: str) -> None:
     """Start the process group that mmengine cannot start: several processes without a GPU.
 
     mmengine's launchers call CUDA; here gloo is initialised before the Runner, which then keeps it, and the model
-    wrapper is told that there is no device to pin to.
+    wrapper is told that there is no device to pin to. A model with ``passes='sequential'`` gets the wrapper that
+    knows such steps.
 
     Args:
         config: Changed in place.
         launcher: One of ``LAUNCHERS``.
+
+    Raises:
+        ConfigError: ``model_wrapper_cfg`` names another wrapper for a model with ``passes='sequential'``.
     """
     config.launcher = launcher
     if launcher == 'none':
         return
+    _choose_wrapper(config)
     if torch.cuda.is_available():
         if not is_distributed():  # as the Runner would, but before data are prepared: rank 0 does that alone
             init_dist(launcher, **((config.get('env_cfg') or {}).get('dist_cfg') or dict(backend='nccl')))
@@ -113,6 +118,22 @@ def prepare_launch(config: Config, launcher: str) -> None:
     wrapper.setdefault('find_unused_parameters', config.get('find_unused_parameters', False))
     wrapper['device_ids'] = None
     config.model_wrapper_cfg = wrapper
+
+
+def _choose_wrapper(config: Config) -> None:
+    """Wrap a model with several backward passes per step in what exchanges gradients in the last of them."""
+    if config.get('model', {}).get('passes') != 'sequential':
+        return
+    needed = 'medctx3d.SequentialDistributedDataParallel'  # mmengine looks wrappers up without our scope
+    given = config.get('model_wrapper_cfg') or dict(
+        broadcast_buffers=False, find_unused_parameters=config.get('find_unused_parameters', False)
+    )
+    if given.get('type', needed) != needed:
+        raise ConfigError(
+            f"model_wrapper_cfg.type is {given['type']!r}, but model.passes='sequential' needs {needed!r}: drop the "
+            "type, or set model.passes='sum'"
+        )
+    config.model_wrapper_cfg = dict(given, type=needed)
 
 
 def close_schedules(config: Config) -> None:

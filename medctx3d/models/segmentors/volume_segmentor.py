@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
+from medctx3d.models.segmentors.one_batch import answer_as_one_batch, refuse_batch_statistics
+from medctx3d.models.segmentors.sequential_step import sequential_step
+from medctx3d.models.segmentors.truth import batch_truth
 from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import HEADS, LOSSES, MODELS, TASK_UTILS
 from medctx3d.structures import VolumeData, VolumeDataSample
-from medctx3d.typing import Criterion
+from medctx3d.typing import Objective, SegOutput, Terms, View
 
+Passes = Literal['sum', 'sequential', 'concatenated']
 _PREDICTORS = ('student', 'teacher')
 
 
@@ -32,13 +37,17 @@ class VolumeSegmentor(BaseModel):
         auxiliary: Auxiliary heads by name; the name prefixes their terms in the log.
         teacher: Such as ``dict(type='EMATeacher')``; needed by heads that follow one.
         inferer: MONAI inferer for whole volumes; None: the network sees the volume at once.
+        passes: How the student's passes of one step are run, with the same gradients. ``sum``: one after another, then
+            one backward pass. ``sequential``: each with a backward pass of its own, in the memory of one.
+            ``concatenated``: as one batch, for networks without statistics over the batch.
         test_cfg: ``predict_with`` (``student`` or ``teacher``) and ``keep_logits`` (bool).
         data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
         init_cfg: mmengine's initialisation.
 
     Raises:
         TypeError: An auxiliary head is no :class:`AuxiliaryHead`.
-        ValueError: A head needs a teacher that is not there, or ``test_cfg`` has an unknown key or value.
+        ValueError: A head needs a teacher that is not there, ``passes`` is unknown or ``concatenated`` with BatchNorm,
+            or ``test_cfg`` has an unknown key or value.
     """
 
     def __init__(
@@ -49,6 +58,7 @@ class VolumeSegmentor(BaseModel):
         auxiliary: dict[str, dict | nn.Module] | None = None,
         teacher: dict | None = None,
         inferer: dict | Any | None = None,
+        passes: Passes = 'sum',
         test_cfg: dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
@@ -74,25 +84,39 @@ class VolumeSegmentor(BaseModel):
                     f'auxiliary head {name!r} ({type(head).__name__}) follows a teacher, but the model has none: '
                     "add teacher=dict(type='EMATeacher') to the model"
                 )
+        if passes not in get_args(Passes):
+            raise ValueError(f'VolumeSegmentor: passes must be one of {get_args(Passes)}, got {passes!r}')
+        if passes == 'concatenated' and heads:
+            refuse_batch_statistics(self.network)
+        self.passes = passes
 
-    def forward(self, inputs: Tensor, data_samples: list[VolumeDataSample] | None = None, mode: str = 'tensor') -> Any:
-        """Mmengine's three modes.
+    def forward(self, inputs: Any, data_samples: list[VolumeDataSample] | None = None, mode: str = 'tensor') -> Any:
+        """Mmengine's three modes, and one objective at a time.
 
         Args:
-            inputs: (N, C, X, Y, Z).
+            inputs: (N, C, X, Y, Z); in mode ``objective`` one of :meth:`objectives`.
             data_samples: One per volume; needs truth in mode ``loss``.
-            mode: ``loss`` gives loss terms, ``predict`` samples with predictions, ``tensor`` the :class:`SegOutput`.
+            mode: ``loss`` gives loss terms, ``predict`` samples with predictions, ``tensor`` the :class:`SegOutput`,
+                ``objective`` the terms of one pass, by way of a distributed wrapper's ``forward``.
         """
         if mode == 'loss':
             return self.loss(inputs, data_samples or [])
+        if mode == 'objective':
+            return inputs()
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
             return self.network(inputs)
-        raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', got {mode!r}")
+        raise ValueError(f"mode must be 'loss', 'objective', 'predict' or 'tensor', got {mode!r}")
 
-    def loss(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> dict[str, Tensor]:
-        """The method, in the order of the paper's figure. Changes no state.
+    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> Terms:
+        """A step of mmengine, or with ``passes='sequential'`` a :func:`sequential_step`."""
+        if self.passes == 'sequential':
+            return sequential_step(self, data, optim_wrapper)
+        return super().train_step(data, optim_wrapper)
+
+    def loss(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> Terms:
+        """The terms of all objectives. Changes no state.
 
         Args:
             inputs: (N, C, X, Y, Z).
@@ -104,16 +128,55 @@ class VolumeSegmentor(BaseModel):
         Raises:
             ValueError: No sample has truth.
         """
-        target, supervised = self._truth(inputs, data_samples)
-        clean = self.network(inputs)
-        losses = dict(supervised(clean.logits, target))
-        taught = None if self.teacher is None else self.teacher(inputs)  # no gradient
-        for name, head in self._heads():
-            view = head.make_view(inputs, target)
-            student = clean if view is None else self.network(view.inputs, view.token_mask)
-            terms = head.loss(student=student, taught=taught, target=target, view=view, criterion=supervised)
-            losses |= {f'{name}.{key}': value for key, value in terms.items()}
+        losses: Terms = {}
+        for objective in self.objectives(inputs, data_samples):
+            losses |= objective()
         return losses
+
+    def objectives(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> list[Objective]:
+        """The method, in the order of the paper's figure, cut into the passes of the student.
+
+        Views and the teacher's answer, which carry no gradient, are made here, once; arguments are those of
+        :meth:`loss`.
+
+        Returns:
+            The objective on the clean volume, then one per view. Each is to be called once, in this order; it runs one
+            pass and answers with its terms.
+        """
+        target, supervised = batch_truth(inputs, data_samples, self.criterion)
+        heads = dict(self._heads())
+        views = {name: head.make_view(inputs, target) for name, head in heads.items()}
+        taught = None if self.teacher is None else self.teacher(inputs)  # no gradient
+        shown = {name: view for name, view in views.items() if view is not None}
+        students = self._students(inputs, list(shown.values()))
+
+        def score(name: str, student: SegOutput) -> Terms:
+            terms = heads[name].loss(
+                student=student, taught=taught, target=target, view=views[name], criterion=supervised
+            )
+            return {f'{name}.{key}': value for key, value in terms.items()}
+
+        def on_clean() -> Terms:
+            clean = next(students)
+            losses = dict(supervised(clean.logits, target))
+            for name, view in views.items():
+                if view is None:
+                    losses |= score(name, clean)
+            return losses
+
+        def on_view(name: str) -> Terms:
+            return score(name, next(students))
+
+        return [on_clean, *(partial(on_view, name) for name in shown)]
+
+    def _students(self, inputs: Tensor, views: Sequence[View]) -> Iterator[SegOutput]:
+        """The student's answer on the clean volume, then on each view."""
+        if self.passes == 'concatenated' and views:
+            yield from answer_as_one_batch(self.network, inputs, views)
+            return
+        yield self.network(inputs)
+        for view in views:
+            yield self.network(view.inputs, view.token_mask)
 
     @torch.no_grad()
     def predict(self, inputs: Tensor, data_samples: list[VolumeDataSample] | None = None) -> list[VolumeDataSample]:
@@ -137,26 +200,6 @@ class VolumeSegmentor(BaseModel):
             if self.keep_logits:
                 sample.seg_logits = VolumeData(data=scores, metainfo=meta)
         return data_samples
-
-    def _truth(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> tuple[Tensor, Criterion]:
-        """Class ids (N, 1, X, Y, Z), -1 all over a volume without truth, and the criterion of those that have it."""
-        labelled = [index for index, sample in enumerate(data_samples) if 'gt_sem_seg' in sample]
-        if not labelled:
-            raise ValueError(
-                'no volume of the batch has a label, so there is nothing to supervise: put a labelled volume into '
-                "every batch, with sampler=dict(type='MixedSampler', labelled=1, unlabelled=1) in train_dataloader "
-                'and a batch_size that is a multiple of their sum'
-            )
-        if len(labelled) == len(data_samples):
-            return torch.stack([sample.gt_sem_seg.data for sample in data_samples]).long(), self.criterion
-        target = inputs.new_full((len(inputs), 1, *inputs.shape[2:]), -1, dtype=torch.long)
-        for index in labelled:
-            target[index] = data_samples[index].gt_sem_seg.data
-
-        def supervised(logits: tuple[Tensor, ...], target: Tensor) -> dict[str, Tensor]:
-            return self.criterion(tuple(level[labelled] for level in logits), target[labelled])
-
-        return target, supervised
 
     def _heads(self) -> Iterator[tuple[str, AuxiliaryHead]]:
         for name, head in self.auxiliary.items():
