@@ -102,15 +102,36 @@ def test_nnformer_loss_is_the_released_one() -> None:
     assert ours == pytest.approx(expected, abs=1e-6)
 
 
-def test_nnformer_mask_is_one_tube_pattern_through_all_slices_for_the_whole_batch() -> None:
-    config = load('nnformer_btcv')
+@pytest.mark.parametrize('name', ['nnformer_acdc', 'nnformer_brain_tumour'])
+def test_nnformer_without_deep_supervision_compares_the_first_sample_alone(name: str) -> None:
+    clean, student, taught = (answers(4, 4, seed) for seed in range(3))
+    target = torch.randint(0, 4, (4, 1, 8, 6, 4), generator=torch.Generator().manual_seed(9))
+    ours = trained_step_loss(load(name), [clean], [student], [taught], target)
+    truth, expected = target.numpy(), 0.0
+    for answer in (clean.numpy(), student.numpy()):
+        p, y = softmax(answer)[:, 1:], one_hot(truth, 4)[:, 1:]
+        overlap, size = (p * y).sum((2, 3, 4)), p.sum((2, 3, 4)) + y.sum((2, 3, 4))
+        expected += 1 - ((2 * overlap + 1e-5) / (size + 1e-5)).mean() + cross_entropy(answer, truth)
+    expected += 0.5 * published_consistency(student[:1].numpy(), taught[:1].numpy())
+    assert ours == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('name', 'grid', 'hidden'),
+    [
+        ('nnformer_btcv', (32, 32, 32), 409),  # floor(0.4 * 1024), 39.9 %
+        ('nnformer_acdc', (40, 40, 14), 640),  # 40 %
+        ('nnformer_brain_tumour', (32, 32, 32), 614),  # floor(0.6 * 1024), 60 %
+    ],
+)
+def test_nnformer_mask_is_one_tube_pattern_through_all_slices_for_the_whole_batch(name, grid, hidden) -> None:
+    config = load(name)
     crop, cell = config.patch_size, config.model.auxiliary.medcontext.patch_size
     assert tuple(cell) == tuple(config.model.network.backbone.token_patch)
-    grid = tuple(side // edge for side, edge in zip(crop, cell, strict=True))
-    assert grid == (32, 32, 32)
+    assert tuple(side // edge for side, edge in zip(crop, cell, strict=True)) == grid
     mask = MASKINGS.build(config.model.auxiliary.medcontext.masking)(2, grid)
     assert torch.equal(mask, mask[:1, :, :, :1].expand_as(mask))
-    assert int(mask[0, :, :, 0].sum()) == 409  # floor(0.4 * 1024), 39.9 %
+    assert int(mask[0, :, :, 0].sum()) == hidden
 
 
 def test_unetr_mask_is_one_tube_pattern_left_to_right_for_the_whole_batch() -> None:
@@ -164,7 +185,8 @@ def test_unetr_teacher_is_a_copy_made_once_per_epoch() -> None:
     assert followed(load('unetr_btcv'), 6 * 18) == pytest.approx(expected, rel=1e-6)
 
 
-def test_nnformer_teacher_is_the_student_of_a_step_ago() -> None:
+@pytest.mark.parametrize('name', ['nnformer_btcv', 'nnformer_acdc', 'nnformer_brain_tumour'])
+def test_nnformer_teacher_is_the_student_of_a_step_ago(name: str) -> None:
     decays = schedule(500000, 5000)[np.arange(300) % 250]  # indexed by the batch within its epoch
     assert (decays[0], decays[250]) == (0, 0)
     assert decays.max() == pytest.approx(0.0496, abs=1e-4)
@@ -172,4 +194,4 @@ def test_nnformer_teacher_is_the_student_of_a_step_ago() -> None:
     for step in range(1, 301):
         teacher = decays[step - 1] * teacher + (1 - decays[step - 1]) * step**2
         expected.append(teacher)
-    assert followed(load('nnformer_btcv'), 300) == pytest.approx(expected, rel=1e-6)
+    assert followed(load(name), 300) == pytest.approx(expected, rel=1e-6)
