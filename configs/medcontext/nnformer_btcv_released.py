@@ -11,7 +11,8 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-patch_size = (128, 128, 64)
+patch_size = (128, 128, 64)  # voxels
+spacing = (0.7578, 0.7578, 3.0)  # mm
 train_dataloader = dict(batch_size=2)
 model = dict(
     network=dict(backbone=dict(token_masking=True)),

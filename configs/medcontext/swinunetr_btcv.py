@@ -14,9 +14,13 @@ model = dict(
             type='MedContextHead',
             masking=dict(type='TubeMask', ratio=0.4, axis=2),  # the same cells hidden in every axial slice
             patch_size=(16, 16, 16),
-            consistency=dict(type='ConsistencyLoss', normalize='mean_square'),
+            consistency=dict(type='KLConsistencyLoss'),
             weight=0.5,
         )
     ),
 )
-custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0)]
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

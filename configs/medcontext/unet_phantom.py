@@ -18,11 +18,15 @@ model = dict(
             type='MedContextHead',
             masking=dict(type='TubeMask', ratio=0.4, axis=2),
             patch_size=(8, 8, 8),
-            consistency=dict(type='ConsistencyLoss', normalize='mean_square'),
+            consistency=dict(type='KLConsistencyLoss'),
             weight=0.5,
         )
     ),
 )
 train_cfg = dict(max_iters=700, val_interval=350)
 optim_wrapper = dict(optimizer=dict(lr=4e-3))
-custom_hooks = [dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive')]
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive'),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

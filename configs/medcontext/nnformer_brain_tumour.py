@@ -1,0 +1,28 @@
+"""nnFormer on the brain tumours with MedContext (arXiv 2402.17725). Baseline: ../nnformer/nnformer_brain_tumour.py"""
+
+_base_ = [
+    '../_base_/models/nnformer.py',
+    '../_base_/datasets/brain_tumour.py',
+    '../_base_/schedules/sgd_250k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    network=dict(backbone=dict(feature_size=96, token_patch=(4, 4, 4)), decode_head=dict(levels=1)),
+    criterion=dict(level_weights=(1.0,), loss_dice_ce=dict(batch=False)),
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=dict(type='TubeMask', ratio=0.4, axis=2),  # the same cells hidden in every axial slice
+            patch_size=(16, 16, 16),
+            consistency=dict(type='KLConsistencyLoss'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

@@ -1,0 +1,26 @@
+"""SegResNet on ACDC with MedContext (arXiv 2402.17725). Baseline: ../segresnet/segresnet_acdc.py"""
+
+_base_ = [
+    '../_base_/models/segresnet.py',
+    '../_base_/datasets/acdc.py',
+    '../_base_/schedules/adamw_90k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=dict(type='TubeMask', ratio=0.4, axis=2),  # the same cells hidden in every axial slice
+            patch_size=(16, 16, 2),
+            consistency=dict(type='KLConsistencyLoss'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

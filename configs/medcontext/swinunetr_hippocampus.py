@@ -1,0 +1,32 @@
+"""Swin UNETR on the hippocampus with MedContext (arXiv 2402.17725).
+
+Baseline: ../swin_unetr/swinunetr_hippocampus.py
+"""
+
+_base_ = [
+    '../_base_/models/swinunetr.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+patch_size = (32, 64, 32)  # voxels: the network halves 5 times
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
+model = dict(
+    network=dict(backbone=dict(feature_size=12, use_checkpoint=False)),
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=dict(type='TubeMask', ratio=0.4, axis=2),
+            patch_size=(8, 8, 8),
+            consistency=dict(type='KLConsistencyLoss'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive'),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

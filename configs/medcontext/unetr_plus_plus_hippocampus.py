@@ -1,0 +1,37 @@
+"""UNETR++ on the hippocampus with MedContext (arXiv 2402.17725).
+
+Baseline: ../unetr_plus_plus/unetr_plus_plus_hippocampus.py
+"""
+
+_base_ = [
+    '../_base_/models/unetr_plus_plus.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
+model = dict(
+    network=dict(
+        backbone=dict(
+            feature_size=8, channels=(16, 32, 64, 128), token_patch=(2, 2, 2), projection_sizes=(32, 32, 32, 8)
+        ),
+        decode_head=dict(projection_size=32),
+    ),
+    criterion=dict(loss_dice_ce=dict(batch=False)),
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=dict(type='TubeMask', ratio=0.4, axis=2),
+            patch_size=(8, 8, 8),
+            consistency=dict(type='KLConsistencyLoss'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0, warmup='adaptive'),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

@@ -1,0 +1,11 @@
+"""MedNeXt S on the hippocampus, supervised only: the baseline of ../medcontext/mednext_hippocampus.py"""
+
+_base_ = [
+    '../_base_/models/mednext.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
+model = dict(network=dict(net=dict(init_filters=8)))

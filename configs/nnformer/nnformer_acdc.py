@@ -1,0 +1,22 @@
+"""nnFormer on ACDC, supervised only: the baseline of ../medcontext/nnformer_acdc.py"""
+
+_base_ = [
+    '../_base_/models/nnformer.py',
+    '../_base_/datasets/acdc.py',
+    '../_base_/schedules/sgd_250k.py',
+    '../_base_/default_runtime.py',
+]
+
+patch_size = (160, 160, 14)  # voxels
+model = dict(
+    network=dict(
+        backbone=dict(
+            feature_size=96,
+            token_patch=(4, 4, 1),
+            down_strides=((2, 2, 1), 2, 2),
+            windows=((5, 5, 3), (5, 5, 3), (10, 10, 7), (5, 5, 3)),
+        ),
+        decode_head=dict(windows=((5, 5, 3), (5, 5, 3), (10, 10, 7)), levels=1),
+    ),
+    criterion=dict(level_weights=(1.0,), loss_dice_ce=dict(batch=False)),
+)

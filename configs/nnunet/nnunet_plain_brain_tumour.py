@@ -1,0 +1,8 @@
+"""Plain nnU-Net on the brain tumours, supervised only: the baseline of ../medcontext/nnunet_plain_brain_tumour.py"""
+
+_base_ = [
+    '../_base_/models/nnunet_plain.py',
+    '../_base_/datasets/brain_tumour.py',
+    '../_base_/schedules/sgd_250k.py',
+    '../_base_/default_runtime.py',
+]

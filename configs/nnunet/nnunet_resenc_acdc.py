@@ -1,0 +1,11 @@
+"""Residual nnU-Net on ACDC, supervised only: the baseline of ../medcontext/nnunet_resenc_acdc.py"""
+
+_base_ = [
+    '../_base_/models/nnunet_resenc.py',
+    '../_base_/datasets/acdc.py',
+    '../_base_/schedules/sgd_250k.py',
+    '../_base_/default_runtime.py',
+]
+
+patch_size = (224, 256, 14)  # voxels
+model = dict(network=dict(backbone=dict(strides=(1, (2, 2, 1), (2, 2, 1), 2, (2, 2, 1), (2, 2, 1)))))

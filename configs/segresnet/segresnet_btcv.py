@@ -1,0 +1,8 @@
+"""SegResNet on BTCV, supervised only: the baseline of ../medcontext/segresnet_btcv.py"""
+
+_base_ = [
+    '../_base_/models/segresnet.py',
+    '../_base_/datasets/btcv.py',
+    '../_base_/schedules/adamw_90k.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,8 @@
+"""Swin UNETR on the brain tumours, supervised only: the baseline of ../medcontext/swinunetr_brain_tumour.py"""
+
+_base_ = [
+    '../_base_/models/swinunetr.py',
+    '../_base_/datasets/brain_tumour.py',
+    '../_base_/schedules/adamw_90k.py',
+    '../_base_/default_runtime.py',
+]

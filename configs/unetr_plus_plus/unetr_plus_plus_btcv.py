@@ -1,0 +1,12 @@
+"""UNETR++ on BTCV, supervised only: the baseline of ../medcontext/unetr_plus_plus_btcv.py"""
+
+_base_ = [
+    '../_base_/models/unetr_plus_plus.py',
+    '../_base_/datasets/btcv.py',
+    '../_base_/schedules/sgd_250k.py',
+    '../_base_/default_runtime.py',
+]
+
+patch_size = (128, 128, 64)  # voxels
+spacing = (0.7578, 0.7578, 3.0)  # mm
+train_dataloader = dict(batch_size=2)

@@ -1,0 +1,10 @@
+"""V-Net on the hippocampus, supervised only: the baseline of ../medcontext/vnet_hippocampus.py"""
+
+_base_ = [
+    '../_base_/models/vnet.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
