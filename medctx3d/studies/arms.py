@@ -17,7 +17,7 @@ from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import Record, few, image_paths
 from medctx3d.engine.launch import load_config
 from medctx3d.evaluation import VolumeMetric
-from medctx3d.registry import METRICS
+from medctx3d.registry import DATASETS, METRICS
 from medctx3d.utils.config_check import ConfigError, check_config
 
 _VALIDATION = ('val_dataloader', 'val_cfg', 'val_evaluator')
@@ -41,8 +41,8 @@ class Arm(NamedTuple):
 
     @property
     def train(self) -> list[Record]:
-        """Cases of the training split."""
-        return self.datasets[0].data_list
+        """Labelled cases of the training split."""
+        return [record for record in self.datasets[0].data_list if record.get('label')]
 
     @property
     def test(self) -> list[Record]:
@@ -94,13 +94,14 @@ def load_arms(
 
 def prepare_arms(arms: Sequence[Arm]) -> None:
     """Prepare the volumes of all arms once, before jobs that run side by side ask for them."""
-    prepared: list[Any] = []
+    prepared: list[dict[str, Any]] = []
     for arm in arms:
-        for dataset in arm.datasets:
-            settings = arm.config.train_dataloader.dataset.get('store'), dataset.load_pipeline, dataset.split
-            if settings not in prepared:
+        for stage, dataset in zip(('train', 'test'), arm.datasets, strict=True):
+            content = arm.config[f'{stage}_dataloader'].dataset.to_dict()
+            content.pop('pipeline', None)
+            if content not in prepared:
                 prepare_splits([dataset])
-                prepared.append(settings)
+                prepared.append(content)
 
 
 def require_comparable(arms: Sequence[Arm]) -> None:
@@ -136,17 +137,6 @@ def _load(name: str, path: str, options: dict[str, Any], iterations: int | None)
     require_keys(config, 'train')
     require_keys(config, 'test')
     factor = _factor(config)
-    if not isinstance(config.train_cfg.get('max_iters'), int):
-        raise ConfigError(
-            f'config {path}: train_cfg.max_iters must give the length of the training in a comparison, it has '
-            f'{dict(config.train_cfg)}: epochs would make it depend on the number of volumes'
-        )
-    metric = config.test_evaluator.get('type') if isinstance(config.test_evaluator, dict) else None
-    component = METRICS.get(metric) if isinstance(metric, str) else metric
-    if not (isinstance(component, type) and issubclass(component, VolumeMetric)):
-        raise ConfigError(
-            f"config {path}: test_evaluator must be dict(type='VolumeMetric') in a comparison, got {metric!r}"
-        )
     if iterations is not None:
         config.train_cfg.max_iters = round((factor or 1) * iterations)
     for key in _VALIDATION:  # nothing is chosen by a validation split of the config: it may be the test split
@@ -154,15 +144,34 @@ def _load(name: str, path: str, options: dict[str, Any], iterations: int | None)
     config.work_dir = None
     config.resume = False
     check_config(config)
+    _require_divisible(config)
     check_consistency(config)
-    datasets = check_config_splits(config, ['train', 'test'])
-    if len(datasets) != 2:
+    train, test = check_config_splits(config, ['train', 'test'])
+    require_labels([test])
+    return Arm(name, config, factor, (train, test))
+
+
+def _require_divisible(config: Config) -> None:
+    """Refuse what subsets, equal lengths and common scores cannot be had of."""
+    place = f'config {config.filename}'
+    if not isinstance(config.train_cfg.get('max_iters'), int):
         raise ConfigError(
-            f'config {path}: train and test data sets must be VolumeDatasets in a comparison, so that subsets can be '
-            'drawn from them; wrappers cannot be divided'
+            f'{place}: train_cfg.max_iters must give the length of the training in a comparison, it has '
+            f'{dict(config.train_cfg)}: epochs would make it depend on the number of volumes'
         )
-    require_labels(datasets)
-    return Arm(name, config, factor, (datasets[0], datasets[1]))
+    wanted: list[tuple[str, Any, Any, type]] = [
+        (f'{stage}_dataloader.dataset', config[f'{stage}_dataloader'].dataset, DATASETS, VolumeDataset)
+        for stage in ('train', 'test')
+    ]
+    wanted.append(('test_evaluator', config.test_evaluator, METRICS, VolumeMetric))
+    for key, value, registry, base in wanted:
+        kind = value.get('type') if isinstance(value, dict) else None
+        component = registry.get(kind) if isinstance(kind, str) else kind
+        if not (isinstance(component, type) and issubclass(component, base)):
+            raise ConfigError(
+                f'{place}: {key} must be one {base.__name__} (or a class of it) in a comparison, got {kind!r}: of '
+                'nothing else can subsets be drawn and scores be compared'
+            )
 
 
 def _factor(config: Config) -> float | None:

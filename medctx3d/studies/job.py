@@ -29,6 +29,7 @@ from medctx3d.utils.setup_env import setup_environment
 from medctx3d.version import __version__
 
 VALIDATIONS = 10  # of a training whose checkpoint is chosen by an inner split
+_OF_TRAINING = ('crops_per_volume', 'seed', 'unlabelled_split')  # what a data set of whole volumes does not need
 
 
 class Job(NamedTuple):
@@ -92,7 +93,7 @@ def job_config(job: Job, arm: Config, folder: Path) -> Config:
     config = arm
     config.work_dir = str(folder)
     whole = config.train_dataloader.dataset
-    held = {key: value for key, value in whole.items() if key not in ('crops_per_volume', 'seed')}
+    held = {key: value for key, value in whole.items() if key not in _OF_TRAINING}
     held.update(pipeline=config.test_dataloader.dataset.pipeline, test_mode=True)
     if job.test:
         config.test_dataloader.dataset = dict(held, cases=job.test)
@@ -122,7 +123,7 @@ def run_job(job: Job, work_dir: Path) -> None:
     folder = job.folder(work_dir)
     for draft in folder.glob('.tmp-*'):  # of a process that was killed while it wrote
         draft.unlink()
-    config = job_config(job, Config.fromfile(str(work_dir / 'arms' / f'{job.arm}.py')), folder)
+    config = job_config(job, _kept_config(work_dir / 'arms' / f'{job.arm}.py'), folder)
     resumed = bool(config.get('resume'))
     runner = train_config(config)
     trained = time.monotonic()
@@ -132,6 +133,12 @@ def run_job(job: Job, work_dir: Path) -> None:
     if not job.keep_checkpoints:
         for path in [*folder.glob('*.pth'), folder / 'last_checkpoint']:
             path.unlink(missing_ok=True)
+
+
+def _kept_config(file: Path) -> Config:
+    """The config of an arm; mmengine writes it out six times per job, which formatting would make last for seconds."""
+    content = Config.fromfile(str(file), lazy_import=False).to_dict()
+    return Config(content, filename=str(file), format_python_code=False)
 
 
 def _load_chosen(runner: Runner, folder: Path) -> str:

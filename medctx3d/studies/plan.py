@@ -91,6 +91,7 @@ def _jobs(
     train, inner = inner_split(subset) if options.select == 'inner' else (subset, [])
     unseen = unseen_classes(train, arms[0].metainfo)
     for arm in arms:
+        _require_unlabelled(arm, group, left=len(arm.train) - len(subset) - len(held), kept=[*inner, *held])
         yield Job(
             arm=arm.name,
             group=group,
@@ -102,6 +103,21 @@ def _jobs(
             threads=options.threads,
             keep_checkpoints=options.keep_checkpoints,
         )
+
+
+def _require_unlabelled(arm: Arm, group: str, *, left: int, kept: list[Record]) -> None:
+    """Refuse an arm that takes the rest of the training split without labels, where that cannot be."""
+    dataset = arm.config.train_dataloader.dataset
+    if dataset.get('unlabelled_split') is None or dataset.unlabelled_split != arm.datasets[0].split:
+        return
+    rule = f'{arm.name} trains on the rest of split {dataset.unlabelled_split!r} without labels'
+    if kept:
+        raise ValueError(
+            f'{rule}, in which the held-out cases are: it cannot be cross-validated nor have its checkpoint chosen by '
+            '--select inner. Name another list as unlabelled_split'
+        )
+    if not left:
+        raise ValueError(f'{rule}, of which {group} leaves none: ask for fewer --shots')
 
 
 def case_ids(records: Sequence[Record]) -> tuple[str, ...]:

@@ -80,7 +80,8 @@ class StudyProgress:
         """Tell that a job failed, with the end of its log."""
         log = job.folder(self.work_dir) / 'job.log'
         last = log.read_text(encoding='utf-8', errors='replace').splitlines()[-TAIL_LINES:]
-        self.console.print(f'{job} FAILED with status {status}; the end of {log}:', style='bold red', markup=False)
+        told = f'{job} FAILED with status {status}; the end of {log}:'
+        self.console.print(told, style='bold red', markup=False, soft_wrap=True)
         for line in last:
             self.console.print(f'  {line}', style='red', markup=False, highlight=False, soft_wrap=True)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import DEVNULL, STDOUT, Popen, TimeoutExpired
 from typing import NamedTuple
 
 import torch
@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 20.0  # that a job gets to end when it is told to
 
 class _Running(NamedTuple):
     job: Job
-    process: subprocess.Popen
+    process: Popen
     slot: int
     started: float
 
@@ -99,11 +99,11 @@ class Schedule:
         if self._gpus:
             environment['CUDA_VISIBLE_DEVICES'] = self._gpus[slot % len(self._gpus)]
         with open(folder / 'job.log', 'ab') as log:
-            process = subprocess.Popen(
+            process = Popen(
                 [*JOB_COMMAND, str(folder)],
-                stdin=subprocess.DEVNULL,
+                stdin=DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=STDOUT,
                 env=environment,
                 pass_fds=(lock,),
                 start_new_session=True,  # Ctrl-C is for this process, which then tells its jobs
@@ -132,7 +132,7 @@ class Schedule:
         for running in self._running:
             try:
                 running.process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
+            except TimeoutExpired:
                 _signal(running.process, signal.SIGKILL)
                 running.process.wait()
 
@@ -149,6 +149,6 @@ def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _signal(process: subprocess.Popen, number: int) -> None:
+def _signal(process: Popen, number: int) -> None:
     if process.poll() is None:
         os.killpg(process.pid, number)  # it leads a session of its own: its loader's workers go with it

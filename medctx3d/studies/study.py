@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from medctx3d.datasets.checks import Record, few
 from medctx3d.studies.arms import Arm, scoring
 from medctx3d.studies.job import Job, read_job, write_json
@@ -107,14 +109,13 @@ def _terms(arms: Sequence[Arm], kind: str, select: str) -> dict[str, Any]:
 
 
 def _keep_config(file: Path, arm: Arm) -> None:
-    text = arm.config.pretty_text
     if not file.is_file():
         with atomic_path(file) as draft:
-            draft.write_text(text, encoding='utf-8')
+            draft.write_text(arm.config.pretty_text, encoding='utf-8')
         return
-    old = file.read_text(encoding='utf-8')
-    if old != text:
-        lines = difflib.unified_diff(old.splitlines(), text.splitlines(), 'in the study', 'now', lineterm='', n=1)
+    if Config.fromfile(str(file), lazy_import=False).to_dict() != arm.config.to_dict():
+        old, new = file.read_text(encoding='utf-8').splitlines(), arm.config.pretty_text.splitlines()
+        lines = difflib.unified_diff(old, new, 'in the study', 'now', lineterm='', n=1)
         raise ValueError(
             f'config {arm.name} changed since the study in {file.parent.parent} began:\n'
             + '\n'.join(lines)
