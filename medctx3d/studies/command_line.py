@@ -82,7 +82,11 @@ def run_study(args: argparse.Namespace, *, kind: str, plan: Plan) -> bool:
     prepare_arms(arms)
     iterations = {arm.name: arm.iterations for arm in arms}
     progress = StudyProgress(jobs, iterations=iterations, work_dir=work_dir, console=console)
-    failed = Schedule(jobs, work_dir=work_dir, workers=args.workers, progress=progress).run()
+    try:
+        failed = Schedule(jobs, work_dir=work_dir, workers=args.workers, progress=progress).run()
+    except KeyboardInterrupt:
+        console.print('stopped: the same command goes on from here, --report shows what is finished')
+        raise
     if len(failed) < len(jobs):
         _report(work_dir, console)
     return not failed

@@ -82,6 +82,16 @@ def read_job(folder: Path) -> Job:
     return Job(**values)
 
 
+def kept_config(work_dir: Path, arm: str) -> Config:
+    """The merged config of an arm, as the study keeps it.
+
+    It is not formatted when it is written out again, which mmengine does six times per job, for seconds each.
+    """
+    file = str(work_dir / 'arms' / f'{arm}.py')
+    content = Config.fromfile(file, lazy_import=False).to_dict()
+    return Config(content, filename=file, format_python_code=False)
+
+
 def job_config(job: Job, arm: Config, folder: Path) -> Config:
     """The config of one job.
 
@@ -123,7 +133,7 @@ def run_job(job: Job, work_dir: Path) -> None:
     folder = job.folder(work_dir)
     for draft in folder.glob('.tmp-*'):  # of a process that was killed while it wrote
         draft.unlink()
-    config = job_config(job, _kept_config(work_dir / 'arms' / f'{job.arm}.py'), folder)
+    config = job_config(job, kept_config(work_dir, job.arm), folder)
     resumed = bool(config.get('resume'))
     runner = train_config(config)
     trained = time.monotonic()
@@ -135,16 +145,14 @@ def run_job(job: Job, work_dir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _kept_config(file: Path) -> Config:
-    """The config of an arm; mmengine writes it out six times per job, which formatting would make last for seconds."""
-    content = Config.fromfile(str(file), lazy_import=False).to_dict()
-    return Config(content, filename=str(file), format_python_code=False)
-
-
 def _load_chosen(runner: Runner, folder: Path) -> str:
-    best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)[-1]
-    load_weights(runner.model, best, optional=())
-    return best.name
+    found = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ValueError(
+            f'{folder}: no volume of the inner split shows a class, so nothing can be chosen: --select last'
+        )
+    load_weights(runner.model, found[-1], optional=())
+    return found[-1].name
 
 
 def _facts(runner: Runner, chosen: str, *, resumed: bool, started: float, trained: float) -> dict[str, Any]:

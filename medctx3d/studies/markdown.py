@@ -171,13 +171,14 @@ def _compute(rows: Sequence[dict[str, Any]]) -> list[str]:
             row['arm'],
             str(row['trainings']),
             str(row['iterations']),
+            str(row['batch_size']),
             '' if row['median_train_seconds'] is None else f'{row["median_train_seconds"]:.0f}',
             str(row['cpu_seconds']),
             ', '.join(row['devices']),
         ]
         for row in rows
     ]
-    headings = ['arm', 'trainings', 'iterations each', 'median training (s)', 'CPU in all (s)', 'device']
+    headings = ['arm', 'trainings', 'iterations each', 'batch', 'median training (s)', 'CPU in all (s)', 'device']
     return ['## Compute', '', *table(headings, lines)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from medctx3d.evaluation.report import without_nan
 from medctx3d.studies.aggregate import Cell, Pair, cells_of, pairs_of, plain
-from medctx3d.studies.job import Job, write_json
+from medctx3d.studies.job import Job, kept_config, write_json
 from medctx3d.studies.markdown import Summary, write_markdown
 from medctx3d.studies.plot import draw_curves
 from medctx3d.studies.results import Finished, finished_jobs, metrics_of, planned_jobs, rows_of
@@ -51,7 +51,7 @@ def write_report(work_dir: Path) -> Summary:
         arms=arms,
         cells=cells,
         pairs=pairs,
-        compute=_compute(finished, arms),
+        compute=_compute(work_dir, finished, arms),
         planned=len(jobs),
         finished=len(finished),
         unseen=_unseen(jobs),
@@ -84,7 +84,7 @@ def _content(work_dir: Path, summary: Summary, finished: Sequence[Finished]) -> 
     )
 
 
-def _compute(finished: Sequence[Finished], arms: Sequence[str]) -> list[dict[str, Any]]:
+def _compute(work_dir: Path, finished: Sequence[Finished], arms: Sequence[str]) -> list[dict[str, Any]]:
     """Cost of each arm: what one training took, and all of them."""
     rows = []
     for arm in arms:
@@ -95,6 +95,7 @@ def _compute(finished: Sequence[Finished], arms: Sequence[str]) -> list[dict[str
                 arm=arm,
                 trainings=len(facts),
                 iterations=facts[0]['iterations'],
+                batch_size=kept_config(work_dir, arm).train_dataloader.batch_size,
                 median_train_seconds=whole[len(whole) // 2] if whole else None,
                 cpu_seconds=round(sum(fact['cpu_seconds'] for fact in facts)),
                 devices=sorted({fact['device'] for fact in facts}),

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from medctx3d.datasets.checks import Record, few
 from medctx3d.studies.arms import Arm, scoring
-from medctx3d.studies.job import Job, read_job, write_json
+from medctx3d.studies.job import Job, kept_config, read_job, write_json
 from medctx3d.studies.plan import case_ids
 from medctx3d.utils.atomic import atomic_path, require_writable
 
@@ -55,7 +53,7 @@ def open_study(work_dir: Path, arms: Sequence[Arm], *, kind: str, select: str, c
                 f'--work-dir {work_dir} must be empty or hold a study, it has {few(found)}: choose another folder'
             )
     for arm in arms:
-        _keep_config(work_dir / 'arms' / f'{arm.name}.py', arm)
+        _keep_config(work_dir, arm)
     write_json(work_dir / 'study.json', dict(terms, arms=names))
     with open(work_dir / 'commands.txt', 'a', encoding='utf-8') as stream:
         stream.write(command + '\n')
@@ -108,16 +106,17 @@ def _terms(arms: Sequence[Arm], kind: str, select: str) -> dict[str, Any]:
     )
 
 
-def _keep_config(file: Path, arm: Arm) -> None:
+def _keep_config(work_dir: Path, arm: Arm) -> None:
+    file = work_dir / 'arms' / f'{arm.name}.py'
     if not file.is_file():
         with atomic_path(file) as draft:
             draft.write_text(arm.config.pretty_text, encoding='utf-8')
         return
-    if Config.fromfile(str(file), lazy_import=False).to_dict() != arm.config.to_dict():
+    if kept_config(work_dir, arm.name).to_dict() != arm.config.to_dict():
         old, new = file.read_text(encoding='utf-8').splitlines(), arm.config.pretty_text.splitlines()
         lines = difflib.unified_diff(old, new, 'in the study', 'now', lineterm='', n=1)
         raise ValueError(
-            f'config {arm.name} changed since the study in {file.parent.parent} began:\n'
+            f'config {arm.name} changed since the study in {work_dir} began:\n'
             + '\n'.join(lines)
             + '\nundo the change, add it as another arm (NAME=PATH), or choose another --work-dir'
         )

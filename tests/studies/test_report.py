@@ -39,7 +39,7 @@ def study(tmp_path_factory):
     (folder / 'commands.txt').write_text('python tools/fewshot.py a b\n' * 2)
     for arm in ('plain', 'better'):
         (folder / 'arms').mkdir(exist_ok=True)
-        (folder / 'arms' / f'{arm}.py').write_text(f'name = {arm!r}\n')
+        (folder / 'arms' / f'{arm}.py').write_text(f'name = {arm!r}\ntrain_dataloader = dict(batch_size=2)\n')
         for shots in (1, 3):
             for seed in SEEDS:
                 job = Job(
@@ -121,6 +121,7 @@ def test_the_files_say_what_made_them(results):
     assert {'torch', 'medctx3d'} <= set(results['versions'])
     assert len(set(results['configs'].values())) == 2
     assert pick(results['compute'], arm='better')['trainings'] == 6
+    assert pick(results['compute'], arm='better')['batch_size'] == 2
     assert pick(results['compute'], arm='better')['cpu_seconds'] == 12
 
 
@@ -134,7 +135,7 @@ def test_scores_that_are_missing_stay_missing(tmp_path):
     terms = dict(kind='cross-validation', select='last', volumes=2, train='2 volumes', test='', iterations=3)
     write_json(tmp_path / 'study.json', dict(terms, reported=['near'], arms=['one']))
     (tmp_path / 'arms').mkdir()
-    (tmp_path / 'arms' / 'one.py').touch()
+    (tmp_path / 'arms' / 'one.py').write_text('train_dataloader = dict(batch_size=2)')
     for fold, value in ((0, 0.5), (1, None)):
         write_finished(tmp_path, Job('one', f'fold-{fold}', 0, train=('x',)), {f'c{fold}': {'near': {'dice': value}}})
     write_report(tmp_path)
