@@ -35,9 +35,9 @@ PAIRS = {  # MedContext: its baseline
     f'configs/medcontext/{network}_{data}.py': f'configs/{folder}/{network}_{data}.py'
     for network, folder in FOLDERS.items()
     for data in DATA
-} | {'configs/medcontext/unet_hippocampus.py': 'configs/unet/unet_hippocampus.py'}
+} | {f'configs/medcontext/unet_{data}.py': f'configs/unet/unet_{data}.py' for data in ('head_neck', 'hippocampus')}
 
-# A baseline lacks what its pair adds, and a paper's config has another norm; both are shown below.
+# A baseline lacks what its pair adds, and a paper's config differs in the consistency; both are shown below.
 STEPPED = sorted(name for name in set(LEAVES) - set(PAIRS.values()) if not name.endswith('_paper.py'))
 
 
