@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from medctx3d.registry import LOSSES
 
@@ -71,7 +72,7 @@ class ConsistencyLoss(nn.Module):
             if self.space == 'probabilities':
                 pred = (pred / self.temperature).softmax(dim=1)
                 target = (target / self.temperature).softmax(dim=1)
-            error = mean_per_sample((pred - target).square(), mask)
+            error = mean_per_sample(F.mse_loss(pred, target, reduction='none'), mask)
             if self.normalize == 'mean_square':
                 error = error / (mean_per_sample(target.square(), mask) + torch.finfo(dtype).eps)
             elif self.normalize == 'frobenius':
