@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import itertools
 import logging
 import os
 import sys
@@ -20,6 +21,7 @@ from mmengine.runner import Runner
 from medctx3d.utils.config_check import ConfigError, runner_keys
 from medctx3d.utils.config_references import referenced_names, resolve_references
 
+_RUNS = itertools.count(1)  # of this process
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -195,6 +197,8 @@ def build_runner(config: Config, *, verbose: bool = False) -> Runner:
         config: A complete config.
         verbose: Leave mmengine's console log as it is.
     """
+    if config.get('experiment_name') is None:  # mmengine tells runs apart by the second they begin in
+        config.experiment_name = f'{Path(config.filename or "run").stem}_{os.getpid()}_{next(_RUNS)}'
     if verbose:
         return Runner.from_cfg(config)
     with contextlib.redirect_stdout(io.StringIO()):  # the console handler keeps the stream it finds when it is made
