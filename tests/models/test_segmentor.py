@@ -73,6 +73,21 @@ def test_teacher_stays_in_eval_mode(segmentor):
     assert not any(module.training for module in segmentor.teacher.modules())
 
 
+def test_teacher_may_answer_in_half_precision_with_its_weights_left_alone(segmentor):
+    half = MODELS.build(dict(tiny_segmentor_config(), teacher=dict(type='EMATeacher', precision='bfloat16')))
+    half.load_state_dict(segmentor.state_dict())
+    inputs, samples = batch()
+    whole, answer = segmentor.teacher(inputs).logits[0], half.teacher(inputs).logits[0]
+    assert answer.dtype == torch.bfloat16
+    assert 0 < (answer.float() - whole).norm() < 0.02 * whole.norm()
+    assert {weight.dtype for weight in half.teacher.parameters()} == {torch.float32}
+    assert half.network(inputs).logits[0].dtype == torch.float32
+    terms = half(inputs, samples, mode='loss')
+    assert terms['medcontext.loss_consistency'].dtype == torch.float32
+    with pytest.raises(ValueError, match=r"precision must be one of \('bfloat16', 'float16'\) or None, got 'int8'"):
+        MODELS.build(dict(tiny_segmentor_config(), teacher=dict(type='EMATeacher', precision='int8')))
+
+
 def test_update_is_the_stated_average_and_counts_its_steps(segmentor):
     before = [weight.clone() for weight in segmentor.teacher.parameters()]
     with torch.no_grad():

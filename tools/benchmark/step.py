@@ -3,15 +3,20 @@
     python tools/benchmark/step.py
     python tools/benchmark/step.py configs/medcontext/swinunetr_btcv.py --batch-size 2 --steps 10
 
-Each arm runs in a process of its own: peak memory is a process's, and one arm must not find the other's caches. The
-baseline is the config without teacher and auxiliary heads. Ends with one JSON line: `sum.time_ratio`,
-`sum.memory_ratio` (peak over peak, what the process held before the first step taken off both).
+The baseline is the config without teacher and auxiliary heads; the other arms are the config in each form of
+`model.passes`. Every arm lives in a process of its own, because peak memory is a process's, and the processes take one
+step each in turns, so that what else the machine does falls on all. Times are medians over all steps; memory is the
+peak over the steps, what the process held before them taken off. Ends with one JSON line: `sum.time_ratio`,
+`sum.memory_ratio`, and the same for `sequential` and `concatenated`.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import re
 import resource
 import statistics
 import subprocess
@@ -21,16 +26,20 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from rich.console import Console
 from rich.table import Table
 
-from medctx3d.engine.launch import load_config
+from medctx3d.engine.launch import load_config, use_amp
+from medctx3d.models.segmentors import VolumeSegmentor
 from medctx3d.registry import MODELS, register_all_modules
 from medctx3d.structures import VolumeData, VolumeDataSample
-from medctx3d.utils.command_line import run_tool
+from medctx3d.utils.command_line import ConfigOption, run_tool
 
 CONFIG = str(Path(__file__).resolve().parents[2] / 'configs/medcontext/unet_phantom.py')
-ARMS = ('baseline', 'sum')
+ARMS = ('baseline', 'sum', 'sequential', 'concatenated')
+WARM_UP = 2  # steps
+PROCESS = Path('/proc/self')
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,81 +49,124 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, help="crops per step (default: the config's)")
     parser.add_argument('--steps', type=int, default=8, help='steps timed after two of warm-up (default: %(default)s)')
     parser.add_argument('--amp', choices=('float16', 'bfloat16'), help='autocast')
+    parser.add_argument('--repeats', type=int, default=2, help='new processes for every arm (default: %(default)s)')
     parser.add_argument(
-        '--repeats', type=int, default=2, help='processes per arm, taken in turns (default: %(default)s)'
+        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
     )
     parser.add_argument('--arm', choices=ARMS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run the arms in turns, or one arm."""
+    """Run all arms, or be one."""
     args = parse_args()
     if args.arm is not None:
-        print(json.dumps(run_arm(args)))
+        serve(args)
         return
-    results: dict[str, list[dict]] = {arm: [] for arm in ARMS}
-    for _ in range(args.repeats):
-        for arm in ARMS:
-            command = [sys.executable, __file__, *sys.argv[1:], '--arm', arm]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            results[arm].append(json.loads(output.splitlines()[-1]))
-    show(results, args)
+    runs = [run_in_turns(args.steps) for _ in range(args.repeats)]
+    show({arm: [answer for run in runs for answer in run[arm]] for arm in ARMS}, args)
 
 
-def run_arm(args: argparse.Namespace) -> dict[str, float | str]:
-    """Seconds per step (median) and peak memory in MB of one arm."""
+def run_in_turns(steps: int) -> dict[str, list[dict]]:
+    """One process per arm; each takes a step while the others wait. The answers to the steps that count, by arm."""
+    environment = dict(os.environ, OMP_WAIT_POLICY='PASSIVE')  # those that wait must leave the processor alone
+    processes = {
+        arm: subprocess.Popen(
+            [sys.executable, __file__, '--arm', arm, *sys.argv[1:]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for arm in ARMS
+    }
+    answers: dict[str, list[dict]] = {arm: [] for arm in ARMS}
+    try:
+        for _ in range(WARM_UP + steps):
+            for arm, process in processes.items():
+                answers[arm].append(ask(arm, process))
+    finally:
+        for process in processes.values():
+            process.communicate()  # the end of its input ends it
+    return {arm: given[WARM_UP:] for arm, given in answers.items()}
+
+
+def ask(arm: str, process: subprocess.Popen) -> dict:
+    """Let a process take a step and read its answer, the one line that is JSON."""
+    assert process.stdin is not None, 'a pipe'
+    assert process.stdout is not None, 'a pipe'
+    with contextlib.suppress(BrokenPipeError):  # then it does not answer either
+        process.stdin.write('step\n')
+        process.stdin.flush()
+    for line in process.stdout:
+        if line.startswith('{'):
+            return json.loads(line)
+    raise ChildProcessError(f'the process of arm {arm!r} ended with code {process.wait()}; its own words are above')
+
+
+def serve(args: argparse.Namespace) -> None:
+    """Be one arm: a step for every line of input, answered with seconds, MB and the device's name."""
     register_all_modules()
-    config = load_config(args.config)
+    config = load_config(args.config, args.cfg_options)
+    config.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
+    if args.amp:
+        use_amp(config, args.amp)
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    model, inputs, samples = build(config, args, device)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=1e-4)
-    before = memory(device)
-    seconds = []
-    for _ in range(args.steps + 2):
-        synchronize(device)
-        started = time.perf_counter()
-        with torch.autocast(device.type, getattr(torch, args.amp or 'bfloat16'), enabled=args.amp is not None):
-            terms = model(inputs, samples, mode='loss')
-        total, _ = model.parse_losses(terms)
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        model.update_teacher(0.996)
-        synchronize(device)
-        seconds.append(time.perf_counter() - started)
+    model, batch = build(config, args, device)
+    optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
     name = torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'
-    return dict(seconds=statistics.median(seconds[2:]), megabytes=memory(device) - before, device=name)
+    held = peak_memory(device, anew=True)
+    for _ in sys.stdin:
+        seconds = timed_step(model, batch, optim_wrapper, device)
+        print(json.dumps(dict(seconds=seconds, megabytes=peak_memory(device) - held, device=name)), flush=True)
 
 
-def build(config: Config, args: argparse.Namespace, device: torch.device):
+def timed_step(model: VolumeSegmentor, batch: dict, optim_wrapper: OptimWrapper, device: torch.device) -> float:
+    """Seconds of one step, the teacher's included."""
+    synchronize(device)
+    started = time.perf_counter()
+    model.train_step(batch, optim_wrapper)
+    model.update_teacher(0.996)
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+def build(config: Config, args: argparse.Namespace, device: torch.device) -> tuple[VolumeSegmentor, dict]:
     """The model of one arm and a batch of noise in the config's crop size."""
     model_config = config.model.copy()
     if args.arm == 'baseline':
         for key in ('teacher', 'auxiliary'):
             model_config.pop(key, None)
+    else:
+        model_config['passes'] = args.arm
     torch.manual_seed(0)
     model = MODELS.build(model_config).to(device).train()
     model.prime_teacher()
     size = tuple(config.model.inferer.roi_size)
     count = args.batch_size or config.train_dataloader.batch_size
     channels = config.model.network.backbone.in_channels
-    inputs = torch.randn(count, channels, *size, device=device)
+    classes = config.model.network.decode_head.num_classes
     samples = []
     for _ in range(count):
         sample = VolumeDataSample()
-        classes = config.model.network.decode_head.num_classes
         sample.gt_sem_seg = VolumeData(data=torch.randint(0, classes, (1, *size), device=device))
         samples.append(sample)
-    return model, inputs, samples
+    return model, dict(inputs=list(torch.randn(count, channels, *size, device=device)), data_samples=samples)
 
 
-def memory(device: torch.device) -> float:
-    """Peak so far in MB: of the device's allocator, or of the process."""
+def peak_memory(device: torch.device, *, anew: bool = False) -> float:
+    """Most MB held so far, by the device's allocator or by the process; ``anew`` forgets what was before."""
     if device.type == 'cuda':
+        if anew:
+            torch.cuda.reset_peak_memory_stats()
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    if not (PROCESS / 'clear_refs').exists():  # not Linux: the peak since the process began
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    if anew:
+        (PROCESS / 'clear_refs').write_text('5')
+    found = re.search(r'VmHWM:\s+(\d+) kB', (PROCESS / 'status').read_text())
+    assert found, 'Linux states it'
+    return int(found[1]) / 2**10
 
 
 def synchronize(device: torch.device) -> None:
@@ -123,34 +175,26 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def show(results: dict[str, list[dict]], args: argparse.Namespace) -> None:
-    """The table and the JSON line; the fastest repeat of each arm counts, since noise only ever adds."""
-    best = {
-        arm: dict(
-            seconds=min(run['seconds'] for run in runs), megabytes=statistics.median(run['megabytes'] for run in runs)
-        )
-        for arm, runs in results.items()
-    }
-    table = Table(title=f'{args.config} on {results["baseline"][0]["device"]}')
+def show(answers: dict[str, list[dict]], args: argparse.Namespace) -> None:
+    """The table and the JSON line."""
+    device = answers['baseline'][0]['device']
+    table = Table(title=f'{args.config} on {device}')
     for column in ('step', 'ms', 'peak MB', 'time ratio', 'memory ratio'):
         table.add_column(column, justify='left' if column == 'step' else 'right')
-    summary: dict[str, object] = dict(config=args.config, device=results['baseline'][0]['device'])
-    base = best['baseline']
-    for arm, figures in best.items():
+    summary: dict[str, object] = dict(config=args.config, device=device)
+    base: dict[str, float] = {}
+    for arm, given in answers.items():
+        figures = dict(
+            seconds=statistics.median(answer['seconds'] for answer in given),
+            megabytes=max(answer['megabytes'] for answer in given),
+        )
+        base = base or figures  # the first arm
         ratios = {key: figures[key] / base[key] for key in figures}
-        table.add_row(
-            arm,
-            f'{1000 * figures["seconds"]:.0f}',
-            f'{figures["megabytes"]:.0f}',
-            f'{ratios["seconds"]:.2f}',
-            f'{ratios["megabytes"]:.2f}',
-        )
-        summary[arm] = dict(
-            ms=round(1000 * figures['seconds'], 1),
-            peak_mb=round(figures['megabytes'], 1),
-            time_ratio=round(ratios['seconds'], 3),
-            memory_ratio=round(ratios['megabytes'], 3),
-        )
+        milliseconds = 1000 * figures['seconds']
+        row = (milliseconds, figures['megabytes'], ratios['seconds'], ratios['megabytes'])
+        table.add_row(arm, *(f'{value:.{digits}f}' for value, digits in zip(row, (0, 0, 2, 2), strict=True)))
+        names = dict(ms=1, peak_mb=1, time_ratio=3, memory_ratio=3)
+        summary[arm] = {name: round(value, digits) for (name, digits), value in zip(names.items(), row, strict=True)}
     Console().print(table)
     print(json.dumps(summary))
 

@@ -117,14 +117,12 @@ class MedContextHead(AuxiliaryHead):
     def _follow(self, student: Tensor, taught: Tensor, target: Tensor, hidden: Tensor | None) -> dict[str, Tensor]:
         """The consistency term, and for the log where student and teacher name another class."""
         assert self.consistency is not None
-        # max, not argmax: the same indices, five times as fast on the CPU over a dimension that is not the last
-        taught_class = taught.max(dim=1).indices  # (N, X, Y, Z)
         region = None if self.region == 'all' else hidden
         if self.region == 'hidden_foreground' and hidden is not None:
-            region = hidden & (torch.where(target[:, 0] < 0, taught_class, target[:, 0]) > 0)
+            region = hidden & (torch.where(target[:, 0] < 0, taught.max(dim=1).indices, target[:, 0]) > 0)
         last = 1 if self.first_sample_only else len(student)
         distance = self.consistency(student[:last], taught[:last], None if region is None else region[:last])
-        differ = student.detach().max(dim=1).indices != taught_class
+        differ = _differ(student.detach(), taught)
         watched = {'disagreement': _share(differ, torch.ones_like(differ))}
         if hidden is not None:
             watched = {
@@ -132,6 +130,16 @@ class MedContextHead(AuxiliaryHead):
                 'disagreement_visible': _share(differ, ~hidden),
             }
         return {'loss_consistency': self.ramp * self.weight * distance} | watched
+
+
+def _differ(student: Tensor, taught: Tensor) -> Tensor:
+    """(N, X, Y, Z) bool: voxels where no class scores highest in both (N, K, X, Y, Z) answers.
+
+    Written without indices of classes, whose search costs the CPU three times as much.
+    """
+    agreed = student >= student.amax(dim=1, keepdim=True)
+    agreed &= taught >= taught.amax(dim=1, keepdim=True)
+    return ~agreed.amax(dim=1)
 
 
 def _share(true: Tensor, among: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from medctx3d.registry import MODELS
 from medctx3d.typing import SegOutput
+
+Precision = Literal['bfloat16', 'float16']
 
 
 @MODELS.register_module()
@@ -23,13 +26,22 @@ class EMATeacher(nn.Module):
         model: The student network; a deep copy is made.
         always_eval: False lets the teacher's dropout and stochastic depth blur its targets in training, as in the
             published nnFormer trainers.
+        precision: Answer in ``bfloat16`` or ``float16`` autocast, whatever the student computes in; weights and their
+            average stay as they are. It saves up to half of the teacher's time on devices that have the format. None:
+            as the student.
+
+    Raises:
+        ValueError: An unknown ``precision``.
     """
 
     steps: Tensor
 
-    def __init__(self, model: nn.Module, *, always_eval: bool = True) -> None:
+    def __init__(self, model: nn.Module, *, always_eval: bool = True, precision: Precision | None = None) -> None:
         super().__init__()
+        if precision is not None and precision not in get_args(Precision):
+            raise ValueError(f'EMATeacher: precision must be one of {get_args(Precision)} or None, got {precision!r}')
         self.always_eval = always_eval
+        self.precision = None if precision is None else getattr(torch, precision)
         self.module = deepcopy(model).requires_grad_(False)
         self.register_buffer('steps', torch.zeros((), dtype=torch.long))
         self.eval()
@@ -50,7 +62,10 @@ class EMATeacher(nn.Module):
                 "the teacher never received the student's weights: add custom_hooks=[dict(type='EMATeacherHook')] to "
                 'the config, or call model.prime_teacher() in a loop of your own'
             )
-        return self.module(inputs)
+        if self.precision is None:
+            return self.module(inputs)
+        with torch.autocast(inputs.device.type, dtype=self.precision):
+            return self.module(inputs)
 
     @property
     def primed(self) -> bool:
