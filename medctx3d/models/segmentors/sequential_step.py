@@ -34,10 +34,10 @@ def sequential_step(model: nn.Module, data: Any, optim_wrapper: OptimWrapper) ->
     with optim_wrapper.optim_context(model):
         objectives = segmentor.objectives(**segmentor.data_preprocessor(data, True))
     seen: Terms = {}
-    for objective in objectives[:-1]:
-        seen |= _backward(model, segmentor, objective, optim_wrapper)
+    while len(objectives) > 1:
+        seen |= _backward(model, segmentor, objectives.pop(0), optim_wrapper)
     with optim_wrapper.optim_context(model):
-        terms = model(objectives[-1], mode='objective')
+        terms = model(objectives.pop(), mode='objective')  # what it held is free for the backward pass
     optim_wrapper.update_params(_total(segmentor, terms))
     seen |= _detached(terms)
     return segmentor.parse_losses(seen)[1]
