@@ -42,11 +42,12 @@ def test_equal_answers_cost_nothing_and_the_teacher_gets_no_gradient(form):
     assert taught.grad is None
 
 
-def test_mean_square_does_not_change_with_crop_and_batch_and_frobenius_does():
+def test_the_default_and_mean_square_do_not_change_with_crop_and_batch_and_frobenius_does():
     small = answers(1, 4, 32, 32, 32)
     large = answers(4, 4, 96, 96, 96, seed=1)
     scale_free, published = ConsistencyLoss('mean_square'), ConsistencyLoss('frobenius')
-    assert scale_free(*large).item() == pytest.approx(scale_free(*small).item(), rel=0.02)
+    for loss in (KLConsistencyLoss(), scale_free):
+        assert loss(*large).item() == pytest.approx(loss(*small).item(), rel=0.02)
     assert published(*large).item() == pytest.approx(published(*small).item() * (1 / (4 * 27)) ** 0.5, rel=0.02)
 
 
