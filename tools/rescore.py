@@ -6,7 +6,8 @@
 
 Predictions are <case>.nii.gz. The truth is a folder of files with the same names, a Decathlon JSON, or the test split
 of a config, which also knows classes, regions and the label map. results.json states every rule that was used;
-per_case.csv has a row per case and class.
+per_case.csv has a row per case and class. With --probabilities, volumes (X, Y, Z, K) of the K classes' probabilities
+under the same names are judged too: calibration and entropy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from medctx3d.apis.probability_files import check_probabilities, judge_probabilities
 from medctx3d.apis.rescoring import Rescoring, rescore
 from medctx3d.apis.truth_files import find_truth, label_files
 from medctx3d.datasets.checks import few
@@ -36,6 +38,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('predictions', type=Path, help='folder of <case>.nii.gz')
     parser.add_argument('--truth', type=Path, metavar='DIR_OR_JSON', help='label files, or a list of cases')
     parser.add_argument('--config', help='its test split is the truth where --truth is not given; names the classes')
+    parser.add_argument('--probabilities', type=Path, metavar='DIR', help='also judge these, <case>.nii or .nii.gz')
     parser.add_argument('--split', default='test', help='list of the JSON (default: test)')
     parser.add_argument('--out', type=Path, required=True, help='folder for results.json and per_case.csv')
     parser.add_argument('--convention', default=DEFAULT_CONVENTION, help='absent classes (default: %(default)s)')
@@ -79,8 +82,17 @@ def main(arguments: list[str] | None = None) -> None:
     require_writable(args.out, '--out')
     prediction_map = read_map(args.prediction_map, '--prediction-map')
     how = Rescoring(rules, prediction_map, args.resample, args.partial, args.workers)
-    results = rescore(label_files(args.predictions), truth, how)
+    predictions = label_files(args.predictions)
+    probabilities = label_files(args.probabilities) if args.probabilities else {}
+    if probabilities:
+        check_probabilities(probabilities, truth, [case for case in truth.files if case in predictions])
+    results = rescore(predictions, truth, how)
+    if probabilities:
+        cases = [case['case'] for case in results['cases']]
+        results['reliability'] = judge_probabilities(probabilities, truth, cases, workers=args.workers)
     print_table(results, title=f'{len(results["cases"])} cases')
+    for part, scores in results.get('reliability', {}).get('mean', {}).items():
+        print(f'{part}: ' + ', '.join(f'{name} {value:.4g}' for name, value in scores.items() if name != 'voxels'))
     write_results(args.out, results)
     for what in ('missing', 'extra', 'resampled', 'failed'):
         if names := list(results['files'][what]):

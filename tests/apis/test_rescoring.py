@@ -10,9 +10,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from medctx3d.apis import probability_files
 from medctx3d.evaluation.metrics.case_scores import score_case
 from medctx3d.evaluation.metrics.metric_table import METRIC_NAMES
 from medctx3d.evaluation.metrics.score_rules import ScoreRules
+from medctx3d.evaluation.reliability import Reliability
 from medctx3d.evaluation.report import read_results
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'rescore.py'
@@ -170,3 +172,74 @@ def test_truth_and_class_names_are_needed(rescore):
         rescore(names=[])
     with pytest.raises(ValueError, match='must be a folder'):
         rescore(truth=['--truth', 'nowhere'])
+
+
+@pytest.fixture
+def probabilities(folders):
+    """Probabilities of both cases, one file packed and one stored in 16 bits."""
+    values = {}
+    for number, case in enumerate(('one', 'two')):
+        array = np.random.default_rng(number).dirichlet((1, 1, 1), (7, 6, 5)).astype(np.float32)
+        image = nib.Nifti1Image(array, AFFINE)
+        if number:
+            image.set_data_dtype(np.uint16)
+        (folders / 'probabilities').mkdir(exist_ok=True)
+        nib.save(image, folders / 'probabilities' / f'{case}.nii{"" if number else ".gz"}')
+        values[case] = array
+    return values
+
+
+@pytest.mark.parametrize('slab', [1, 2**26])
+def test_probabilities_are_judged_slab_by_slab(rescore, probabilities, monkeypatch, slab):
+    monkeypatch.setattr(probability_files, '_SLAB_BYTES', slab)
+    found = rescore('--probabilities', 'probabilities', '--scores', 'dice')['reliability']
+    pooled = Reliability(3)
+    for number, (case, each) in enumerate(zip(probabilities, found['cases'], strict=True)):
+        alone = Reliability(3)
+        alone.add(probabilities[case], labels_of(number))
+        pooled.add(probabilities[case], labels_of(number))
+        assert each['case'] == case
+        assert each['foreground'] == pytest.approx(alone.scores()['foreground'], abs=1e-4)
+    assert found['pooled']['all'] == pytest.approx(pooled.scores()['all'], abs=1e-4)
+    assert list(found['pooled']['entropy_of_classes']) == ['background', 'near', 'far']
+    assert found['mean']['all']['nll'] == pytest.approx(np.mean([case['all']['nll'] for case in found['cases']]))
+    assert sum(row['voxels'] for row in found['diagram']['all']) == 2 * 7 * 6 * 5
+
+
+def test_probabilities_that_do_not_fit_are_refused(rescore, probabilities, folders):
+    file = folders / 'probabilities' / 'two.nii'
+    save(file, np.zeros((7, 6, 5, 2), np.float32))
+    with pytest.raises(ValueError, match=r'two.nii: must hold \(X, Y, Z, 3\)'):
+        rescore('--probabilities', 'probabilities')
+    save(file, np.full((7, 6, 5, 3), 0.5, np.float32))
+    with pytest.raises(ValueError, match=r'two.nii: .*sum to 1'):
+        rescore('--probabilities', 'probabilities')
+    save(file, np.full((7, 6, 4, 3), 1 / 3, np.float32))
+    with pytest.raises(ValueError, match='grid of their truth'):
+        rescore('--probabilities', 'probabilities')
+    file.unlink()
+    with pytest.raises(ValueError, match='1 cases have no probabilities: two'):
+        rescore('--probabilities', 'probabilities')
+
+
+def test_a_config_names_truth_classes_regions_and_label_map(nifti_dataset, monkeypatch):
+    monkeypatch.chdir(nifti_dataset)
+    Path('config.py').write_text(
+        "dataset = dict(type='VolumeDataset', ann_file='dataset.json', split='test', pipeline=[dict(type='PackVolume')],\n"
+        "    load_pipeline=[dict(type='LoadVolume')], test_mode=True,\n"
+        "    metainfo=dict(classes=('background', 'near', 'far'), regions=dict(any=('near', 'far')), reported=('any',),\n"
+        '        label_map={2: 1, 1: 2}))\n'
+        'test_dataloader = dict(batch_size=1, dataset=dataset)\n'
+    )
+    Path('predicted').mkdir()
+    for number in (5, 6):  # of the test split
+        image = nib.load(f'label{number}.nii.gz')
+        swapped = np.array([0, 2, 1], np.uint8)[np.asarray(image.dataobj)]
+        save(Path('predicted') / f'image{number}.nii.gz', swapped, image.affine)
+    load_tool().main(['predicted', '--config', 'config.py', '--out', 'out', '--scores', 'dice', 'hd95'])
+    results = read_results('out')
+    assert [case['case'] for case in results['cases']] == ['image5', 'image6']
+    assert results['mean'] == dict(dice=1.0, hd95=0.0)
+    assert results['rules']['reported'] == ['any']
+    assert list(results['classes']) == ['near', 'far', 'any']
+    assert results['classes']['near']['dice'] == 1.0
