@@ -220,26 +220,3 @@ def test_probabilities_that_do_not_fit_are_refused(rescore, probabilities, folde
     file.unlink()
     with pytest.raises(ValueError, match='1 cases have no probabilities: two'):
         rescore('--probabilities', 'probabilities')
-
-
-def test_a_config_names_truth_classes_regions_and_label_map(nifti_dataset, monkeypatch):
-    monkeypatch.chdir(nifti_dataset)
-    Path('config.py').write_text(
-        "dataset = dict(type='VolumeDataset', ann_file='dataset.json', split='test', pipeline=[dict(type='PackVolume')],\n"
-        "    load_pipeline=[dict(type='LoadVolume')], test_mode=True,\n"
-        "    metainfo=dict(classes=('background', 'near', 'far'), regions=dict(any=('near', 'far')), reported=('any',),\n"
-        '        label_map={2: 1, 1: 2}))\n'
-        'test_dataloader = dict(batch_size=1, dataset=dataset)\n'
-    )
-    Path('predicted').mkdir()
-    for number in (5, 6):  # of the test split
-        image = nib.load(f'label{number}.nii.gz')
-        swapped = np.array([0, 2, 1], np.uint8)[np.asarray(image.dataobj)]
-        save(Path('predicted') / f'image{number}.nii.gz', swapped, image.affine)
-    load_tool().main(['predicted', '--config', 'config.py', '--out', 'out', '--scores', 'dice', 'hd95'])
-    results = read_results('out')
-    assert [case['case'] for case in results['cases']] == ['image5', 'image6']
-    assert results['mean'] == dict(dice=1.0, hd95=0.0)
-    assert results['rules']['reported'] == ['any']
-    assert list(results['classes']) == ['near', 'far', 'any']
-    assert results['classes']['near']['dice'] == 1.0
