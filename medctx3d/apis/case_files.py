@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from medctx3d.datasets.volume_file import strip_suffix
 from medctx3d.utils.atomic import require_writable
+from medctx3d.utils.volume_file import strip_suffix
 
 _ENDINGS = ('.nii', '.nii.gz')
 _CHANNEL = re.compile(r'(.+)_(\d{4})')  # nnU-Net: <case>_0000.nii.gz, <case>_0001.nii.gz, ...

@@ -15,11 +15,11 @@ from torch import nn
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.pipeline import build_pipeline, run_pipeline
 from medctx3d.datasets.prepared_volume import as_sample
-from medctx3d.datasets.volume_file import strip_suffix
 from medctx3d.registry import DATASETS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.utils.geometry import to_source_grid
 from medctx3d.utils.nifti import write_labels
+from medctx3d.utils.volume_file import strip_suffix
 
 ImagePath = str | os.PathLike[str]
 

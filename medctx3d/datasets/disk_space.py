@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from medctx3d.datasets.checks import image_paths
-from medctx3d.datasets.volume_file import read_header
+from medctx3d.utils.volume_file import read_header
 
 
 def check_disk_space(

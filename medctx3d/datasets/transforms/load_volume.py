@@ -12,8 +12,8 @@ from monai.transforms import Transform
 from monai.utils import SpaceKeys
 
 from medctx3d.datasets.checks import check_finite, check_headers, class_ids, image_paths
-from medctx3d.datasets.volume_file import read_volume
 from medctx3d.registry import TRANSFORMS
+from medctx3d.utils.volume_file import read_volume
 
 
 @TRANSFORMS.register_module()
@@ -30,14 +30,15 @@ class LoadVolume(Transform):
     - ``image``: MetaTensor (C, X, Y, Z) float32.
     - ``label``: MetaTensor (1, X, Y, Z) uint8, or int16 for more than 256 classes; removed where there is none.
     - ``image_path``, ``label_path``: what ``image`` and ``label`` were.
-    - ``source_affine``: (4, 4) float64, voxel of the file to RAS+ world in mm; ``source_shape``: its (X, Y, Z).
+    - ``source_affine``: (4, 4) float64, voxel of the file to RAS+ world in mm; ``source_shape``: its (X, Y, Z);
+      ``source_range``: lowest and highest intensity of all channels.
 
     Args:
         metainfo: The data set's ``classes``, ``channels`` and ``label_map``; the data set passes its own.
 
     Raises:
         ValueError: ``label_map`` leads outside ``classes``; or, when called, a volume is unusable
-            (:class:`~medctx3d.datasets.volume_file.VolumeError`).
+            (:class:`~medctx3d.utils.volume_file.VolumeError`).
     """
 
     def __init__(self, metainfo: Mapping[str, Any]) -> None:
@@ -63,6 +64,7 @@ class LoadVolume(Transform):
             label_path=label_path,
             source_affine=affine,
             source_shape=tuple(int(n) for n in image.shape[1:]),
+            source_range=(float(image.min()), float(image.max())),
         )
         if label_path:
             ids = class_ids(read_volume(label_path)[0], str(label_path), self.metainfo)
