@@ -1,13 +1,18 @@
 """Segment volumes with a trained model.
 
     python tools/infer.py CONFIG CHECKPOINT scan.nii.gz --out segmentations
-    python tools/infer.py CONFIG CHECKPOINT scans/ more/scan7.nii.gz --out segmentations --overlay
+    python tools/infer.py CONFIG CHECKPOINT scans/ more/scan7.nrrd dicom/ 'all/*/ct.mha' list.txt --out segmentations
 
-Inputs are NIfTI files, or folders whose .nii and .nii.gz files are all taken. A model of several channels takes files
+Inputs are volume files (NIfTI, NRRD, MetaImage), folders with the slices of one DICOM series, folders of either,
+quoted patterns, .txt lists with one of these per line, and .json lists. A model of several channels takes files
 <case>_0000.nii.gz, <case>_0001.nii.gz, ... as one case, or one file with the channels in its last axis.
 
-Each result, OUT/<case>.nii.gz, holds the class ids of the config and lies on its image's grid: same voxels, same
-affine, same qform and sform. With --overlay, OUT/overlays/<case>.png shows three planes with the organs filled.
+Each result, OUT/<case>.<the image's own suffix>, holds the class ids of the config and lies on its image's grid: same
+voxels, same affine, same qform and sform. DICOM gives .nii.gz. With --overlay, OUT/overlays/<case>.png shows three
+planes with the organs filled. OUT/inference.json says what was made how.
+
+Called again with the same model and folder, finished cases are kept. Several calls with one folder, also on several
+machines, share the work. A case that cannot be read or segmented is reported and left out; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -15,12 +20,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from medctx3d.apis import VolumeInferencer, init_model
+from medctx3d.apis import InferenceSummary, VolumeInferencer
 from medctx3d.apis.config_consistency import check_consistency
 from medctx3d.engine.launch import load_config
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
+from medctx3d.utils.grid_file import WRITTEN_SUFFIXES
 from medctx3d.utils.setup_env import setup_environment
 
 
@@ -29,8 +35,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file that the model was trained with')
     parser.add_argument('checkpoint', help='.pth file, such as work_dirs/<run>/iter_30000.pth')
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='NIfTI file, or folder of NIfTI files')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='volume, folder, pattern or list; see above')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder for the results; not one with inputs')
+    parser.add_argument('--format', choices=WRITTEN_SUFFIXES, help='of the results (default: that of each image)')
+    parser.add_argument('--split', default='test', help='cases of a .json data list that are taken (default: test)')
+    parser.add_argument('--overwrite', action='store_true', help='replace what another model or other options left')
+    parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes, on one GPU each (default: 1)')
     parser.add_argument('--device', help='such as cuda:0 or cpu (default: the first accelerator, else the CPU)')
     parser.add_argument('--overlay', action='store_true', help='also draw a picture of each case')
     parser.add_argument(
@@ -47,14 +57,33 @@ def main(arguments: list[str] | None = None) -> None:
     config = load_config(args.config, args.cfg_options)
     check_config(config)
     check_consistency(config, ['test' if config.get('test_dataloader') else 'val'])
-    inferencer = VolumeInferencer(init_model(config, args.checkpoint, device=args.device))
-    written = inferencer(args.inputs, args.out, overlay=args.overlay)
+    inferencer = VolumeInferencer(config, args.checkpoint, device=args.device)
+    summary = inferencer(
+        args.inputs,
+        args.out,
+        split=args.split,
+        suffix=args.format,
+        overlay=args.overlay,
+        overwrite=args.overwrite,
+        workers=args.workers,
+    )
     names = inferencer.metainfo.get('classes') or ()
     if len(names) > 1:
         print('class ids:', ', '.join(f'{label} {name}' for label, name in enumerate(names) if label))
-    count = f'{len(written)} segmentation{"s" if len(written) > 1 else ""}'
-    where = os.path.abspath(args.out)
-    print(f'done: {count} in {where}' + (f', pictures in {os.path.join(where, "overlays")}' if args.overlay else ''))
+    print(told(summary, args.out, overlay=args.overlay))
+    if summary.failed:
+        shown = '; '.join(f'{name} ({reason})' for name, reason in list(summary.failed.items())[:5])
+        more = f'; and {len(summary.failed) - 5} more' if len(summary.failed) > 5 else ''
+        raise ValueError(f'{len(summary.failed)} of {summary.total} cases have no segmentation: {shown}{more}')
+
+
+def told(summary: InferenceSummary, out: str, *, overlay: bool) -> str:
+    """What was done, in a line."""
+    count = len(summary.written)
+    line = f'done: {count} segmentation{"" if count == 1 else "s"} in {os.path.abspath(out)}'
+    line += f', {len(summary.kept)} more were there' if summary.kept else ''
+    line += f', {len(summary.elsewhere)} in the works elsewhere' if summary.elsewhere else ''
+    return line + (f', pictures in {os.path.join(os.path.abspath(out), "overlays")}' if overlay else '')
 
 
 if __name__ == '__main__':

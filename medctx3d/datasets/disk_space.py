@@ -37,14 +37,15 @@ def check_disk_space(
     free = shutil.disk_usage(root).free
     if need <= free:
         return
-    message = f'{root}: preparing {len(records)} volumes needs {_size(need)}, {_size(free)} are free'
+    message = f'{root}: preparing {len(records)} volumes needs {size_words(need)}, {size_words(free)} are free'
     if _changes_extent(load_pipeline):
         print_log(f'{message}; cropping may make it fit', logger='current', level=logging.WARNING)
         return
     raise OSError(errno.ENOSPC, f'{message}: free some space or choose another root= for the store')
 
 
-def _size(count: int) -> str:
+def size_words(count: int) -> str:
+    """Bytes in words: ``1.5 GB``, ``20.0 MB``."""
     return f'{count / 1e9:.1f} GB' if count >= 1e9 else f'{count / 1e6:.1f} MB'
 
 
@@ -53,14 +54,14 @@ def _case_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dty
     header = read_header(images[0])
     channels = len(images) if len(images) > 1 or len(header.shape) < 4 else header.shape[3]
     voxels: float = math.prod(header.shape[:3])
-    spacing = _target_spacing(load_pipeline)
+    spacing = target_spacing(load_pipeline)
     if spacing is not None:
         voxels *= math.prod(header.spacing[:3]) / math.prod(spacing)
     label_bytes = 1 if record.get('label') else 0
     return int(voxels * (channels * np.dtype(image_dtype).itemsize + label_bytes))
 
 
-def _target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:
+def target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:
     """Voxel edges in mm that the pipeline resamples to, where it says so for all three axes."""
     for cfg in load_pipeline:
         if _name(cfg).startswith('Spacing') and isinstance(cfg.get('pixdim'), (list, tuple)):
