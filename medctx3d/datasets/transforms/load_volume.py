@@ -15,6 +15,8 @@ from medctx3d.datasets.checks import check_finite, check_headers, class_ids, ima
 from medctx3d.registry import TRANSFORMS
 from medctx3d.utils.volume_file import read_volume
 
+_TENSOR_INTEGERS = (np.uint8, np.int8, np.int16, np.int32)  # that torch computes with
+
 
 @TRANSFORMS.register_module()
 class LoadVolume(Transform):
@@ -35,13 +37,14 @@ class LoadVolume(Transform):
 
     Args:
         metainfo: The data set's ``classes``, ``channels`` and ``label_map``; the data set passes its own.
+        keep_integers: Leave an image of integers in the file's type, which is for a reader that wants float32 later.
 
     Raises:
         ValueError: ``label_map`` leads outside ``classes``; or, when called, a volume is unusable
             (:class:`~medctx3d.utils.volume_file.VolumeError`).
     """
 
-    def __init__(self, metainfo: Mapping[str, Any]) -> None:
+    def __init__(self, metainfo: Mapping[str, Any], *, keep_integers: bool = False) -> None:
         classes = metainfo.get('classes') or ()
         outside = {key: value for key, value in (metainfo.get('label_map') or {}).items() if value >= len(classes)}
         if classes and outside:
@@ -50,13 +53,14 @@ class LoadVolume(Transform):
                 f'Correct it, or add names to metainfo.classes.'
             )
         self.metainfo = metainfo
+        self.keep_integers = keep_integers
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         """Replace paths by voxels; the given dict stays as it is."""
         check_headers(results, self.metainfo)
         loaded = dict(results)
         paths = image_paths(results)
-        image, affine = _read_image(paths)
+        image, affine = _read_image(paths, keep_integers=self.keep_integers)
         label_path = loaded.pop('label', None)
         loaded.update(
             image=_meta_tensor(image, affine),
@@ -76,13 +80,14 @@ class LoadVolume(Transform):
         return f'{type(self).__name__}(classes={len(self.metainfo.get("classes") or ())})'
 
 
-def _read_image(paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 channels (C, X, Y, Z) of one file or several, and the first file's affine."""
+def _read_image(paths: list[str], *, keep_integers: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Channels (C, X, Y, Z) of one file or several, float32 unless integers are kept, and the first file's affine."""
     channels, affines = [], []
     for path in paths:
         stored, affine = read_volume(path)
+        kept = keep_integers and stored.dtype in _TENSOR_INTEGERS
         with np.errstate(over='ignore'):  # beyond float32 becomes infinite, and that is refused with the file's name
-            voxels = stored.astype(np.float32, order='K')
+            voxels = stored.astype(stored.dtype.newbyteorder('=') if kept else np.float32, order='K', copy=not kept)
         if stored.dtype.kind == 'f':
             check_finite(voxels, path)
         channels.append(voxels[None] if voxels.ndim == 3 else np.moveaxis(voxels, 3, 0))
