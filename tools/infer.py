@@ -19,15 +19,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import get_args
 
 from medctx3d.apis import InferenceSummary, VolumeInferencer
 from medctx3d.apis.config_consistency import check_consistency
+from medctx3d.apis.inferencer import Extra
 from medctx3d.engine.launch import load_config
+from medctx3d.inference.options import Average, Networks, Precision, PredictionOptions, Resample
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.config_check import check_config
 from medctx3d.utils.grid_file import WRITTEN_SUFFIXES
 from medctx3d.utils.setup_env import setup_environment
+from medctx3d.utils.sizes import parse_size
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -42,11 +46,51 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--overwrite', action='store_true', help='replace what another model or other options left')
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes, on one GPU each (default: 1)')
     parser.add_argument('--device', help='such as cuda:0 or cpu (default: the first accelerator, else the CPU)')
-    parser.add_argument('--overlay', action='store_true', help='also draw a picture of each case')
     parser.add_argument(
         '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
     )
+    beside = parser.add_argument_group('written beside the labels')
+    beside.add_argument('--overlay', action='store_true', help='a picture of each case')
+    beside.add_argument(
+        '--save-probabilities', action='store_true', help='of every class: OUT/probabilities/<case>.nii'
+    )
+    beside.add_argument('--save-entropy', action='store_true', help='uncertainty in nats: OUT/entropy/<case>.nii')
+    _add_options(parser.add_argument_group('how to predict (default: as the config says)'))
     return parser.parse_args(arguments)
+
+
+def _add_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument('--ensemble', nargs='+', default=[], metavar='CHECKPOINT', help='further ones that answer too')
+    group.add_argument('--networks', choices=get_args(Networks), help='which of a training with a teacher answer')
+    group.add_argument(
+        '--mirror', type=_axes, default=(), metavar='AXES', help='average over mirrors: x, xy, xyz, ...'
+    )
+    group.add_argument('--average', choices=get_args(Average), default='softmax', help='what is averaged')
+    group.add_argument('--precision', choices=get_args(Precision), default='float32', help='of the network')
+    group.add_argument('--compile', action='store_true', help='compile the network first; pays for many cases')
+    group.add_argument('--max-memory', type=_size, metavar='SIZE', help='bound on host and device each, such as 4GB')
+    group.add_argument('--overlap', type=float, metavar='PART', help='of a window that its neighbour shares, 0 to 1')
+    group.add_argument('--skip-air', action='store_true', help='leave out windows of nothing but air')
+    group.add_argument('--resample', choices=get_args(Resample), help='what is brought to the grid of the image')
+
+
+def _axes(text: str) -> tuple[int, ...]:
+    if not set(text) <= set('xyz'):
+        raise argparse.ArgumentTypeError(f'must be some of the letters x, y and z, got {text!r}')
+    return tuple('xyz'.index(letter) for letter in text)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def read_options(args: argparse.Namespace) -> PredictionOptions:
+    """What the command line asks for beyond the config."""
+    same = ('average', 'precision', 'compile', 'max_memory', 'overlap', 'skip_air', 'networks', 'resample')
+    return PredictionOptions(mirror_axes=args.mirror, **{name: getattr(args, name) for name in same})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,13 +101,17 @@ def main(arguments: list[str] | None = None) -> None:
     config = load_config(args.config, args.cfg_options)
     check_config(config)
     check_consistency(config, ['test' if config.get('test_dataloader') else 'val'])
-    inferencer = VolumeInferencer(config, args.checkpoint, device=args.device)
+    weights = [args.checkpoint, *args.ensemble]
+    inferencer = VolumeInferencer(config, weights, device=args.device, options=read_options(args))
+    extras: dict[Extra, bool] = dict(
+        overlay=args.overlay, probabilities=args.save_probabilities, entropy=args.save_entropy
+    )
     summary = inferencer(
         args.inputs,
         args.out,
         split=args.split,
         suffix=args.format,
-        overlay=args.overlay,
+        extras=[name for name, asked in extras.items() if asked],
         overwrite=args.overwrite,
         workers=args.workers,
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from medctx3d.apis.case_files import Case
 from medctx3d.apis.inference_record import InferenceRecord
 from medctx3d.utils.volume_header import VolumeHeader
 
@@ -20,7 +19,7 @@ class InferenceSummary(NamedTuple):
 
     Attributes:
         written: Results of this run.
-        kept: Results that were there before.
+        kept: Results that were there before, or that another run made meanwhile.
         failed: Why a case has no result, by case.
         elsewhere: Cases that another run was working on when this one ended.
     """
@@ -36,23 +35,20 @@ class InferenceSummary(NamedTuple):
         return sum(len(part) for part in self)
 
     @classmethod
-    def of(
-        cls, record: InferenceRecord, cases: Sequence[Case], results: Mapping[str, str], kept: Collection[str]
-    ) -> InferenceSummary:
+    def of(cls, record: InferenceRecord, results: Mapping[str, str]) -> InferenceSummary:
         """Read from the record.
 
         Args:
             record: Of the folder.
-            cases: All cases of the run.
-            results: File name of the result by case.
-            kept: Cases that were done before.
+            results: File name of the result by case, for all cases of the run.
         """
-        entries = {case.name: record.cases().get(case.name, {}) for case in cases}
-        paths = {name: record.path.parent / results[name] for name in entries}
+        known = record.cases()
+        entries = {name: known.get(name, {}) for name in results}
         done = [name for name, entry in entries.items() if entry.get('status') == 'done']
+        mine = {name for name in done if entries[name]['run'] == record.run}
         return cls(
-            written=[paths[name] for name in done if name not in kept],
-            kept=[paths[name] for name in done if name in kept],
+            written=[record.path.parent / results[name] for name in done if name in mine],
+            kept=[record.path.parent / results[name] for name in done if name not in mine],
             failed={name: entry['reason'] for name, entry in entries.items() if entry.get('status') == 'failed'},
             elsewhere=[name for name, entry in entries.items() if entry.get('status') not in ('done', 'failed')],
         )
@@ -106,6 +102,11 @@ class InferenceProgress:
             count=f'{len(over)}/{len(self.sizes)}',
             description=running[0] if running else 'segmenting',
         )
+
+    def is_over(self) -> bool:
+        """Whether every case is done or has failed."""
+        entries = self.record.cases()
+        return all(self._is_over(entries.get(name, {})) for name in self.sizes)
 
     def _is_over(self, entry: Mapping[str, object]) -> bool:
         mine = entry.get('run') == self.record.run

@@ -121,8 +121,8 @@ def model_identity(model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         settings: Options that change results.
 
     Returns:
-        ``weights_sha256`` of all tensors with their names; ``config_sha256`` of the parts of the config that count;
-        ``config``, the file's name, and ``options``.
+        ``weights_sha256``, one for each network that answers; ``config_sha256`` of the parts of the config that
+        count; ``config``, the file's name, and ``options``.
     """
     config = model.cfg
     loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
@@ -131,17 +131,18 @@ def model_identity(model: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         model=config.get('model'), **{key: dataset.get(key) for key in ('load_pipeline', 'pipeline', 'metainfo')}
     )
     return dict(
-        weights_sha256=weights_digest(model),
+        weights_sha256=[weights_digest(network) for network in model.scorer.networks],
         config_sha256=hashlib.sha256(json.dumps(counted, sort_keys=True, default=str).encode()).hexdigest(),
         config=os.path.basename(str(config.filename or '')),
         options=dict(settings),
     )
 
 
-def weights_digest(model: nn.Module) -> str:
-    """SHA-256 over names, types, shapes and bytes of a model's tensors, the same on every device."""
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 over names, types, shapes and bytes of a network's tensors, the same on every device and compiled."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    tensors = {name.removeprefix('_orig_mod.'): tensor for name, tensor in network.state_dict().items()}
+    for name, tensor in sorted(tensors.items()):
         digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
@@ -186,7 +187,7 @@ def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str
     """What tells two identities apart, in words; the config's file name does not count."""
     found = []
     if theirs.get('weights_sha256') != ours['weights_sha256']:
-        found.append(f'weights {str(theirs.get("weights_sha256"))[:12]}, now {ours["weights_sha256"][:12]}')
+        found.append(f'weights {_short(theirs.get("weights_sha256"))}, now {_short(ours["weights_sha256"])}')
     if theirs.get('config_sha256') != ours['config_sha256']:
         found.append(f'config {theirs.get("config")}, now {ours["config"]}, differ in model or preparation')
     before, now = theirs.get('options', {}), ours['options']
@@ -194,3 +195,7 @@ def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> list[str
         if before.get(key) != now.get(key):
             found.append(f'{key} {before.get(key)!r}, now {now.get(key)!r}')
     return found
+
+
+def _short(digests: Any) -> str:
+    return '+'.join(str(digest)[:12] for digest in digests or ['unknown'])

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
 
 from medctx3d.apis.inference_share import Share, segment_share
+from medctx3d.inference import PredictionOptions
 
 _POLL_SECONDS = 0.5
 
 
+class ModelSource(NamedTuple):
+    """What a model is built from, in any process: the arguments of :func:`init_model`."""
+
+    config: str | Path | Config
+    weights: str | Path | Sequence[str | Path] | None
+    device: str | None
+    options: PredictionOptions | None
+
+
 @contextmanager
-def helpers(source: tuple[Any, ...] | None, share: Share, *, overlay: bool) -> Iterator[Callable[[], bool]]:
+def helpers(source: ModelSource | None, share: Share, extras: Sequence[str]) -> Iterator[Callable[[], bool]]:
     """Processes that work on a run beside this one, ``share.workers - 1`` of them, ended with the block.
 
     GPUs are taken in turn, this process having the first; on the CPU all share its threads.
 
     Args:
-        source: Config, checkpoint and device of the model; None if it is known as a module only.
+        source: What the model is built from; None if it is known as a module only.
         share: The run.
-        overlay: Whether pictures are drawn.
+        extras: What is written beside the labels.
 
     Yields:
         A function that waits a moment and says whether all of them have ended.
@@ -43,7 +56,7 @@ def helpers(source: tuple[Any, ...] | None, share: Share, *, overlay: bool) -> I
     each = max(1, threads // share.workers)
     context = multiprocessing.get_context('spawn')  # CUDA does not survive a fork
     children = [
-        context.Process(target=_help, args=(source, share, _device(source, number), each, overlay), daemon=True)
+        context.Process(target=_help, args=(source, share, _device(source, number), each, extras), daemon=True)
         for number in range(1, share.workers)
     ]
     torch.set_num_threads(each)
@@ -65,18 +78,19 @@ def helpers(source: tuple[Any, ...] | None, share: Share, *, overlay: bool) -> I
             child.join()
 
 
-def _device(source: tuple[Any, ...] | None, number: int) -> str | None:
+def _device(source: ModelSource | None, number: int) -> str | None:
     """Device of one process: the next GPU where the first was left to choose or named without index."""
-    wanted = source[2] if source else None
+    wanted = source.device if source else None
     count = torch.cuda.device_count()
     return f'cuda:{number % count}' if wanted in (None, 'cuda') and count else wanted
 
 
-def _help(source: tuple[Any, ...], share: Share, device: str | None, threads: int, overlay: bool) -> None:
+def _help(source: ModelSource, share: Share, device: str | None, threads: int, extras: Sequence[str]) -> None:
     from medctx3d.apis.inferencer import VolumeInferencer  # it imports this module
 
     torch.set_num_threads(threads)
-    config, weights, _ = source
-    inferencer = VolumeInferencer(config, weights, device=device)
-    inferencer.overlay = overlay
+    if isinstance(source.config, Config):  # built here from a dict, where reading the file imported plugins
+        import_modules_from_strings(**source.config.get('custom_imports', dict(imports=[])))
+    inferencer = VolumeInferencer(source.config, source.weights, device=device, options=source.options)
+    inferencer.extras = tuple(extras)
     segment_share(share, inferencer)

@@ -6,28 +6,37 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from mmengine.config import Config
 from torch import nn
 
 from medctx3d.apis.case_files import Case, check_out_dir, check_suffix, find_cases
+from medctx3d.apis.inference_dataset import inference_dataset
 from medctx3d.apis.inference_progress import InferenceProgress, InferenceSummary
 from medctx3d.apis.inference_record import InferenceRecord, model_identity, versions
 from medctx3d.apis.inference_share import Share, case_reason, segment_share
-from medctx3d.apis.inference_workers import helpers
+from medctx3d.apis.inference_workers import ModelSource, helpers
 from medctx3d.apis.init_model import init_model
 from medctx3d.apis.intensity_check import intensity_problem, intensity_window
+from medctx3d.apis.memory import check_memory
 from medctx3d.apis.prefetch import prepared_bytes
 from medctx3d.apis.result_space import check_result_space
-from medctx3d.apis.segment import inference_dataset, predict_prepared, prepare_volume, save_segmentation
+from medctx3d.apis.segment import predict_prepared, prepare_volume, save_segmentation
 from medctx3d.datasets.checks import check_headers
+from medctx3d.inference import PredictionOptions
 from medctx3d.registry import INFERENCERS
+from medctx3d.typing import SegmentsVolumes
 from medctx3d.utils.volume_file import read_header
 from medctx3d.utils.volume_header import VolumeHeader
 from medctx3d.visualization.volume_visualizer import VolumeVisualizer
+
+Extra = Literal['overlay', 'probabilities', 'entropy']
+
+_MAP_VOXEL = 2  # bytes of one stored probability
 
 
 @INFERENCERS.register_module()
@@ -36,23 +45,33 @@ class VolumeInferencer:
 
     Args:
         model: Config file or config, or a model from :func:`init_model`.
-        weights: Checkpoint; None for a model that has its weights.
+        weights: Checkpoint, or several that answer together; None for a model that has its weights.
         device: Such as ``cuda:0``; default: the first accelerator, else the CPU.
+        options: What is asked for beyond the config; a model from :func:`init_model` has its own.
 
     Example:
         >>> VolumeInferencer('config.py', 'iter_30000.pth')(['scans/'], 'segmentations/')  # doctest: +SKIP
     """
 
     def __init__(
-        self, model: str | Path | Config | nn.Module, weights: str | Path | None = None, *, device: str | None = None
+        self,
+        model: str | Path | Config | nn.Module,
+        weights: str | Path | Sequence[str | Path] | None = None,
+        *,
+        device: str | None = None,
+        options: PredictionOptions | None = None,
     ) -> None:
-        self.source = None if isinstance(model, nn.Module) else (model, weights, device)
-        self.model = model if isinstance(model, nn.Module) else init_model(model, weights, device=device)
+        self.source: ModelSource | None = None
+        if isinstance(model, nn.Module):
+            self.model: Any = model
+        else:
+            self.source = ModelSource(model, weights, device, options)
+            self.model = init_model(model, weights, device=device, options=options)
         dataset = inference_dataset(self.model.cfg)
         self.metainfo = dataset.metainfo
         self.channels = tuple(self.metainfo.get('channels') or ('image',))
         self.load_pipeline = dataset.load_pipeline
-        self.overlay = False
+        self.extras: tuple[str, ...] = ()
         self.visualizer: VolumeVisualizer | None = None
 
     def find(self, inputs: Sequence[str | os.PathLike[str]], *, split: str = 'test') -> list[Case]:
@@ -76,6 +95,8 @@ class VolumeInferencer:
         for case in cases:
             try:
                 check_headers(dict(case=case.name, image=case.image, label=None), self.metainfo)
+                if self.model.options.max_memory is not None:
+                    check_memory(self.model, [case.image])
                 headers[case.name] = read_header(case.files[0])
             except (ValueError, OSError) as error:
                 problems[case.name] = error
@@ -90,7 +111,7 @@ class VolumeInferencer:
         *,
         split: str = 'test',
         suffix: str | None = None,
-        overlay: bool = False,
+        extras: Sequence[Extra] = (),
         overwrite: bool = False,
         workers: int = 1,
         progress: bool = True,
@@ -105,7 +126,8 @@ class VolumeInferencer:
             out_dir: Folder for the results, made where missing.
             split: Which cases of a data list.
             suffix: Format of the results, such as ``.nii.gz``; None: that of each image.
-            overlay: Also draw ``overlays/<case>.png``.
+            extras: Also written for every case: ``overlay``, the picture ``overlays/<case>.png``; ``probabilities`` of
+                all classes and their ``entropy`` in nats, ``probabilities/<case>.nii`` and ``entropy/<case>.nii``.
             overwrite: Replace what another model or other options left in ``out_dir``.
             workers: Processes; they take GPUs in turn, or share the threads of the CPU.
             progress: Whether to show a progress bar.
@@ -120,37 +142,39 @@ class VolumeInferencer:
             OSError: ``out_dir`` cannot be written to, or has too little space.
         """
         check_suffix(suffix)
+        self._check_extras(extras)
         cases = self.find(inputs, split=split)
         headers, problems = self.check(cases)
         usable = [case for case in cases if case.name in headers]
         out = check_out_dir(out_dir, cases)
         run = f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}-{secrets.token_hex(3)}'
-        identity = model_identity(self.model, self.settings(suffix, overlay=overlay))
+        identity = model_identity(self.model, self._settings(suffix, extras))
         record = InferenceRecord(out, identity, run)
         results = {case.name: case.result_name(suffix) for case in cases}
         record.begin(results, self._about(workers), overwrite=overwrite)
         kept = [case.name for case in usable if record.is_done(case, results[case.name])]
-        check_result_space(out, {results[name]: headers[name] for name in headers if name not in kept})
+        check_result_space(
+            out, {results[n]: headers[n] for n in headers if n not in kept}, bytes_per_voxel=self._extra_bytes(extras)
+        )
         for case in cases:
             if case.name in problems:
                 record.note(case, status='failed', reason=problems[case.name])
         needs = {n: prepared_bytes(header, len(self.channels), self.load_pipeline) for n, header in headers.items()}
         share = Share(record, usable, results, needs, workers)
-        self.overlay = overlay
+        ahead = self.model.options.max_memory is None  # a bound counts one case
+        self.extras = tuple(extras)
         started = time.perf_counter()
         with InferenceProgress(record, headers, kept, shown=progress) as bar:
-            with helpers(self.source, share, overlay=overlay) as ended:
-                segment_share(share, self, on_change=bar.refresh)
-                while not ended():
+            with helpers(self.source, share, extras) as ended:
+                segment_share(share, self, prefetch=ahead, on_change=bar.refresh)
+                while not bar.is_over() and not ended():
                     bar.refresh()
-            segment_share(share, self, on_change=bar.refresh)  # what helpers that were killed have left
+            segment_share(
+                share, self, prefetch=ahead, on_change=bar.refresh
+            )  # what helpers that were killed have left
             bar.refresh()
         record.close(seconds=round(time.perf_counter() - started, 3))
-        return InferenceSummary.of(record, cases, results, kept)
-
-    def settings(self, suffix: str | None, *, overlay: bool) -> dict[str, Any]:
-        """Options that results depend on, for the record."""
-        return dict(format=suffix, overlay=overlay)
+        return InferenceSummary.of(record, results)
 
     def prepare(self, case: Case) -> dict[str, Any]:
         """Read a case as the test data set of the config does."""
@@ -161,14 +185,16 @@ class VolumeInferencer:
         """Segment a case that was read, and write its result."""
         times = dict(read=round(prepared.pop('seconds'), 3))
         started = time.perf_counter()
-        sample = predict_prepared(self.model, prepared)
+        files = {name: result.parent / name / f'{case.name}.nii' for name in self.extras if name != 'overlay'}
+        sample = predict_prepared(self.model, prepared, **files)
         times['predict'] = round(time.perf_counter() - started, 3)
         save_segmentation(sample, result)
-        if self.overlay:
+        if 'overlay' in self.extras:
             self._draw(case, prepared, sample, result.parent / 'overlays' / f'{case.name}.png')
         times['write'] = round(time.perf_counter() - started - times['predict'], 3)
         header = read_header(case.files[0])
         kept: dict[str, Any] = dict(shape=header.shape, spacing=header.spacing, seconds=times)
+        kept.update({name: sample.get(name) for name in ('windows', 'skipped_windows') if name in sample})
         window = intensity_window(self.load_pipeline)
         if window is not None and 'source_range' in sample:
             warning = intensity_problem(sample.source_range, window, self.channels)
@@ -181,7 +207,37 @@ class VolumeInferencer:
             self.visualizer.dataset_meta = self.metainfo
         self.visualizer.add_datasample(case.name, prepared['inputs'], sample, draw_gt=False, out_file=picture)
 
+    def _check_extras(self, extras: Sequence[str]) -> None:
+        if unknown := set(extras) - set(get_args(Extra)):
+            raise ValueError(f'extras must be some of {get_args(Extra)}, got {sorted(unknown)}')
+        if set(extras) - {'overlay'} and not isinstance(self.model.inferer, SegmentsVolumes):
+            raise ValueError(
+                "probabilities and entropy need model.inferer=dict(type='StreamedWindowInferer', ...), the config has "
+                f'{type(self.model.inferer).__name__}'
+            )
+
+    def _settings(self, suffix: str | None, extras: Sequence[str]) -> dict[str, Any]:
+        """Options that results depend on."""
+        options = asdict(self.model.options)
+        counted = {name: value for name, value in options.items() if name not in ('compile', 'max_memory')}
+        return dict(format=suffix, **counted, extras=sorted(extras))
+
+    def _extra_bytes(self, extras: Sequence[str]) -> float:
+        """Bytes a voxel of probabilities and entropy."""
+        classes = len(self.metainfo.get('classes') or ()) or 1
+        return _MAP_VOXEL * (classes * ('probabilities' in extras) + ('entropy' in extras))
+
     def _about(self, workers: int) -> dict[str, Any]:
         device = str(next(self.model.parameters()).device)
         classes = list(self.metainfo.get('classes') or ())
-        return dict(device=device, workers=workers, versions=versions(), classes=classes)
+        weights = self.source.weights if self.source else None
+        files = [weights] if isinstance(weights, (str, Path)) else weights or ()
+        options = asdict(self.model.options)
+        return dict(
+            device=device,
+            workers=workers,
+            checkpoints=[str(file) for file in files],
+            options=options,
+            versions=versions(),
+            classes=classes,
+        )

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from medctx3d.datasets.disk_space import size_words
+from medctx3d.utils.sizes import show_size
 from medctx3d.utils.volume_header import VolumeHeader
 
 COMPRESSED = 0.02
@@ -34,7 +34,7 @@ def check_result_space(out: Path, headers: Mapping[str, VolumeHeader], *, bytes_
     if need > free:
         raise OSError(
             errno.ENOSPC,
-            f'{out}: {len(headers)} results need about {size_words(need)}, {size_words(free)} are free: free some '
+            f'{out}: {len(headers)} results need about {show_size(need)}, {show_size(free)} are free: free some '
             'space, choose another output folder, or fewer inputs',
         )
 

@@ -37,15 +37,14 @@ def check_disk_space(
     free = shutil.disk_usage(root).free
     if need <= free:
         return
-    message = f'{root}: preparing {len(records)} volumes needs {size_words(need)}, {size_words(free)} are free'
+    message = f'{root}: preparing {len(records)} volumes needs {_size(need)}, {_size(free)} are free'
     if _changes_extent(load_pipeline):
         print_log(f'{message}; cropping may make it fit', logger='current', level=logging.WARNING)
         return
     raise OSError(errno.ENOSPC, f'{message}: free some space or choose another root= for the store')
 
 
-def size_words(count: int) -> str:
-    """Bytes in words: ``1.5 GB``, ``20.0 MB``."""
+def _size(count: int) -> str:
     return f'{count / 1e9:.1f} GB' if count >= 1e9 else f'{count / 1e6:.1f} MB'
 
 

@@ -5,6 +5,9 @@ import json
 import os
 import re
 import runpy
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel as nib
@@ -15,10 +18,12 @@ from tiny_inference import make_config, save_scan
 
 from medctx3d.apis import VolumeInferencer, inferencer, init_model, result_space
 from medctx3d.apis.inference_record import weights_digest
+from medctx3d.inference import PredictionOptions
 from medctx3d.utils.claims import claim, release
 
 INFER = Path(__file__).resolve().parents[2] / 'tools' / 'infer.py'
 NAMES = ['a', 'b', 'c']
+STREAMED = dict(type='StreamedWindowInferer', roi_size=(16, 16, 16))
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def infer(tmp_path, scans):
     """Run all scans into one folder with a fresh inferencer, whose levels may be shifted."""
 
     def call(shift: float = 0.0, **settings):
-        model = init_model(make_config(tmp_path), device='cpu')
+        model = init_model(make_config(tmp_path, inferer=STREAMED), device='cpu')
         model.network.levels.data += shift
         return VolumeInferencer(model)([settings.pop('inputs', scans)], tmp_path / 'out', progress=False, **settings)
 
@@ -66,7 +71,7 @@ def test_the_record_says_what_was_made_how(tmp_path, infer, labels):
     assert infer().total == 3
     found = record(tmp_path)
     model = init_model(make_config(tmp_path), device='cpu')
-    assert found['identity']['weights_sha256'] == weights_digest(model)
+    assert found['identity']['weights_sha256'] == [weights_digest(model.network)]
     assert re.fullmatch('[0-9a-f]{64}', found['identity']['config_sha256'])
     (run,) = found['runs'].values()
     assert run['device'] == 'cpu'
@@ -76,6 +81,7 @@ def test_the_record_says_what_was_made_how(tmp_path, infer, labels):
     case = found['cases']['a']
     assert (case['status'], case['result'], case['shape']) == ('done', 'a.nii.gz', list(labels.shape))
     assert case['spacing'] == [1, 2, 3]
+    assert (case['windows'], case['skipped_windows']) == (1, 0)
     assert set(case['seconds']) == {'read', 'predict', 'write'}
     assert case['sources'][0]['path'].endswith('scans/a.nii.gz')
 
@@ -115,7 +121,7 @@ def test_a_case_that_was_cut_off_is_made_anew(tmp_path, infer):
 def test_results_of_another_model_or_format_are_not_mixed(tmp_path, infer):
     infer()
     before = stamps(tmp_path)
-    with pytest.raises(ValueError, match=r'results of another model or of other options: weights [0-9a-f]{12}, now'):
+    with pytest.raises(ValueError, match=r'results of another model or of other options: weights .*, now .*'):
         infer(shift=1.0)
     with pytest.raises(ValueError, match=r"format None, now '\.nii'.*--overwrite"):
         infer(suffix='.nii')
@@ -169,7 +175,7 @@ def test_one_corrupt_case_ends_the_tool_with_an_error_and_a_summary(tmp_path, sc
 
 
 def test_a_case_without_memory_is_reported_with_advice(infer, monkeypatch):
-    def predict(model, prepared):
+    def predict(model, prepared, **maps):
         raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 3 GiB')
 
     monkeypatch.setattr(inferencer, 'predict_prepared', predict)
@@ -180,7 +186,7 @@ def test_a_case_without_memory_is_reported_with_advice(infer, monkeypatch):
 
 
 def test_a_defect_of_the_program_is_not_taken_for_a_bad_case(infer, monkeypatch):
-    def predict(model, prepared):
+    def predict(model, prepared, **maps):
         raise KeyError('defect')
 
     monkeypatch.setattr(inferencer, 'predict_prepared', predict)
@@ -213,7 +219,7 @@ def test_what_a_process_of_this_run_did_not_live_to_finish_has_failed(tmp_path, 
 def test_too_little_space_is_known_before_the_first_case(tmp_path, infer, monkeypatch):
     usage = result_space.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(result_space.shutil, 'disk_usage', lambda path: usage._replace(free=5000))
-    with pytest.raises(OSError, match=r'3 results need about 0\.0 MB, 0\.0 MB are free'):
+    with pytest.raises(OSError, match=r'3 results need about 12\.3 kB, 5 kB are free'):
         infer()
     assert not list((tmp_path / 'out').glob('*.nii.gz'))
 
@@ -246,6 +252,88 @@ def test_workers_need_a_number_and_a_model_they_can_build(infer):
         infer(workers=0)
     with pytest.raises(ValueError, match='build the model anew'):
         infer(workers=2)
+
+
+def test_probabilities_entropy_and_pictures_are_written_where_asked(tmp_path, infer, labels):
+    infer(extras=('overlay', 'probabilities', 'entropy'))
+    probabilities = nib.load(tmp_path / 'out' / 'probabilities' / 'a.nii')
+    assert probabilities.shape == (*labels.shape, 3)
+    np.testing.assert_array_equal(np.argmax(probabilities.get_fdata(), axis=3), labels)
+    assert nib.load(tmp_path / 'out' / 'entropy' / 'a.nii').shape == labels.shape
+    assert (tmp_path / 'out' / 'overlays' / 'a.png').stat().st_size > 0
+    with pytest.raises(ValueError, match=r"extras must be some of .*, got \['logits'\]"):
+        infer(extras=('logits',))
+
+
+def test_probabilities_of_an_inferer_that_keeps_them_whole_are_refused_first(tmp_path, scans):
+    inferencer = VolumeInferencer(init_model(make_config(tmp_path), device='cpu'))
+    with pytest.raises(ValueError, match=r"need model\.inferer=dict\(type='StreamedWindowInferer'"):
+        inferencer([scans], tmp_path / 'out', extras=['entropy'], progress=False)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_every_network_of_an_ensemble_counts_for_the_record(tmp_path, scans, labels):
+    for number in range(2):
+        model = init_model(make_config(tmp_path), device='cpu')
+        model.network.levels.data += number
+        torch.save(dict(state_dict=model.state_dict()), tmp_path / f'{number}.pth')
+    inferencer = VolumeInferencer(make_config(tmp_path), [tmp_path / '0.pth', tmp_path / '1.pth'], device='cpu')
+    inferencer([scans], tmp_path / 'out', progress=False)
+    found = record(tmp_path)
+    assert len(set(found['identity']['weights_sha256'])) == 2
+    (run,) = found['runs'].values()
+    assert [Path(name).name for name in run['checkpoints']] == ['0.pth', '1.pth']
+
+
+def test_a_memory_bound_is_judged_by_headers_and_leaves_out_what_exceeds_it(tmp_path, scans):
+    options = PredictionOptions(max_memory=10**6)
+    model = init_model(make_config(tmp_path, inferer=STREAMED), device='cpu', options=options)
+    with pytest.raises(ValueError, match=r'a\.nii\.gz.* GB|a\.nii\.gz.* MB'):
+        VolumeInferencer(model)([scans], tmp_path / 'out', progress=False)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.slow
+def test_two_processes_do_all_cases_once(tmp_path, scans, labels, monkeypatch):
+    """The first process sits on its case, the next one read ahead, until the second has done the last."""
+    config = make_config(tmp_path, inferer=STREAMED)
+    config.custom_imports = dict(imports=['tiny_inference'])  # the second process has to find the network
+    torch.save(dict(state_dict=init_model(config, device='cpu').state_dict()), tmp_path / 'w.pth')
+    predict, waited = inferencer.predict_prepared, []
+
+    def late(model, prepared, **extras):
+        for _ in range(600):
+            if record(tmp_path)['cases'].get('c', {}).get('status') == 'done':
+                break
+            time.sleep(0.2)
+        waited.append(prepared['data_samples'].case)
+        return predict(model, prepared, **extras)
+
+    monkeypatch.setattr(inferencer, 'predict_prepared', late)
+    summary = VolumeInferencer(config, tmp_path / 'w.pth', device='cpu')(
+        [scans], tmp_path / 'out', workers=2, progress=False
+    )
+    assert waited == ['a', 'b']
+    assert len(summary.written) == 3
+    for path in summary.written:
+        np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), labels)
+
+
+def test_two_runs_at_once_do_every_case_once(tmp_path, infer, monkeypatch):
+    predict, done, both = inferencer.predict_prepared, [], threading.Barrier(2, timeout=60)
+
+    def together(model, prepared, **extras):
+        done.append(prepared['data_samples'].case)
+        if len(done) <= 2:
+            both.wait()  # neither goes on before the other has a case of its own
+        return predict(model, prepared, **extras)
+
+    monkeypatch.setattr(inferencer, 'predict_prepared', together)
+    with ThreadPoolExecutor(2) as pool:
+        summaries = [future.result() for future in [pool.submit(infer), pool.submit(infer)]]
+    assert sorted(done) == NAMES
+    assert sorted(path.name[0] for summary in summaries for path in summary.written) == NAMES
+    assert not [name for summary in summaries for name in summary.failed]
 
 
 def test_unreadable_records_are_named(tmp_path, infer):

@@ -28,6 +28,7 @@ GEOMETRY = (slice(76, 92), slice(123, 124), slice(252, 328))  # NIfTI-1: pixdim;
 ORIENTATIONS = [
     (order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)
 ]
+STREAMED = dict(type='StreamedWindowInferer', roi_size=(4, 4, 4))
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -52,7 +53,7 @@ def save_nifti(path: Path, sform: np.ndarray, *, qform: np.ndarray | None = None
 @pytest.fixture(scope='module')
 def identity(tmp_path_factory: pytest.TempPathFactory) -> VolumeInferencer:
     """A model whose class is a hundredth of the intensity, and whose pipeline only turns to RAS."""
-    config = make_config(tmp_path_factory.mktemp('identity'))
+    config = make_config(tmp_path_factory.mktemp('identity'), inferer=STREAMED)
     config.test_dataloader.dataset.load_pipeline = config.test_dataloader.dataset.load_pipeline[:2]
     return VolumeInferencer(init_model(config, device='cpu'))
 
@@ -66,7 +67,7 @@ def comes_back(source: Path, result: Path) -> None:
 
 
 def test_all_48_orientations_come_back_through_the_tool(tmp_path: Path) -> None:
-    config = make_config(tmp_path)
+    config = make_config(tmp_path, inferer=STREAMED)
     for loader in (config.train_dataloader, config.test_dataloader):
         loader.dataset.load_pipeline = loader.dataset.load_pipeline[:2]
     config.dump(tmp_path / 'config.py')
