@@ -5,8 +5,8 @@ Shapes: N batch, C image channels, K classes, (X, Y, Z) voxels in RAS+ order, g 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -15,6 +15,7 @@ Terms = dict[str, Tensor]  # scalars by name; mmengine sums those whose name con
 # logits levels and class ids (N, 1, X, Y, Z) to terms
 Criterion = Callable[[tuple[Tensor, ...], Tensor], Terms]
 Objective = Callable[[], Terms]  # one pass of the student, scored
+WindowScorer = Callable[[Tensor], Tensor]  # windows (N, C, x, y, z) to scores before the softmax (N, K, x, y, z)
 
 
 class SegOutput(NamedTuple):
@@ -78,3 +79,51 @@ class HasAuxiliary(Protocol):
 
     def ramp_auxiliary(self, name: str, factor: float) -> None:
         """Factor on the self-supervised terms of one auxiliary head."""
+
+
+class Planes(NamedTuple):
+    """Finished scores of neighbouring planes of a volume.
+
+    Attributes:
+        axis: The axis of (X, Y, Z) across which they lie.
+        start: Index of the first of them.
+        scores: Scores before the softmax (K, X, Y, Z), as large as the volume but along ``axis``.
+    """
+
+    axis: int
+    start: int
+    scores: Tensor
+
+
+class PlaneSink(Protocol):
+    """Takes the scores of a volume plane by plane."""
+
+    def write(self, planes: Planes) -> None:
+        """Take some planes; each plane of the volume comes once, in any order, and is overwritten afterwards."""
+
+
+class Segmented(NamedTuple):
+    """A segmented volume.
+
+    Attributes:
+        labels: (X, Y, Z) class ids on the CPU, uint8, or int16 for more than 256 classes.
+        windows: Windows that cover the volume.
+        skipped: How many of them were air and not shown to the network.
+    """
+
+    labels: Tensor
+    windows: int
+    skipped: int
+
+
+@runtime_checkable
+class SegmentsVolumes(Protocol):
+    """An inferer that gives labels without holding the scores of a whole volume."""
+
+    def segment(
+        self, volume: Tensor, network: WindowScorer, *, onto: Any = None, sinks: Sequence[PlaneSink] = ()
+    ) -> Segmented:
+        """Segment (C, X, Y, Z), on the grid of a :class:`~medctx3d.utils.geometry.GridMap` where one is given."""
+
+    def __call__(self, inputs: Tensor, network: WindowScorer) -> Tensor:
+        """The scores (N, K, X, Y, Z) of whole volumes (N, C, X, Y, Z)."""

@@ -27,7 +27,7 @@ def tiny_segmentor_config(*, medcontext: bool = True, num_classes: int = 3, norm
             type='SegCriterion',
             loss_dice_ce=dict(type='monai.losses.DiceCELoss', to_onehot_y=True, softmax=True),
         ),
-        inferer=dict(type='monai.inferers.SlidingWindowInferer', roi_size=(16, 16, 16), mode='gaussian'),
+        inferer=dict(type='StreamedWindowInferer', roi_size=(16, 16, 16), mode='gaussian'),
     )
     if medcontext:
         config['teacher'] = dict(type='EMATeacher')

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from medctx3d.datasets.volume_file import VolumeError, VolumeHeader, read_header
+from medctx3d.utils.volume_file import VolumeError, VolumeHeader, read_header
 
 GRID_TOLERANCE = 0.1
 """Farthest that a corner of the label may lie from the image's, as a part of the image's smallest voxel edge."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from medctx3d.datasets.checks import Record, check_cases, check_splits, image_paths
-from medctx3d.datasets.volume_file import strip_suffix
 from medctx3d.utils.atomic import atomic_path
+from medctx3d.utils.volume_file import strip_suffix
 
 
 def decathlon_records(ann_file: str | Path, data_root: str | Path = '', split: str = 'training') -> list[Record]:
@@ -209,7 +209,7 @@ def _require_files(records: Iterable[Record], why: str) -> None:
         path
         for record in records
         for path in [*image_paths(record), record['label']]
-        if path and not os.path.isfile(path)
+        if path and not os.path.exists(path)  # a folder is a DICOM series
     ]
     if missing:
         raise FileNotFoundError(

@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from medctx3d.datasets.checks import image_paths
-from medctx3d.datasets.volume_file import read_header
+from medctx3d.utils.volume_file import read_header
 
 
 def check_disk_space(
@@ -53,14 +53,14 @@ def _case_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dty
     header = read_header(images[0])
     channels = len(images) if len(images) > 1 or len(header.shape) < 4 else header.shape[3]
     voxels: float = math.prod(header.shape[:3])
-    spacing = _target_spacing(load_pipeline)
+    spacing = target_spacing(load_pipeline)
     if spacing is not None:
         voxels *= math.prod(header.spacing[:3]) / math.prod(spacing)
     label_bytes = 1 if record.get('label') else 0
     return int(voxels * (channels * np.dtype(image_dtype).itemsize + label_bytes))
 
 
-def _target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:
+def target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:
     """Voxel edges in mm that the pipeline resamples to, where it says so for all three axes."""
     for cfg in load_pipeline:
         if _name(cfg).startswith('Spacing') and isinstance(cfg.get('pixdim'), (list, tuple)):

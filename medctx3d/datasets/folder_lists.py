@@ -11,7 +11,7 @@ from typing import Any
 
 from medctx3d.datasets.checks import Record, check_cases, check_splits, few
 from medctx3d.datasets.datalist import names_by_id, read_json
-from medctx3d.datasets.volume_file import SUFFIXES, strip_suffix
+from medctx3d.utils.volume_file import SUFFIXES, strip_suffix
 
 
 def paired_records(
@@ -157,7 +157,7 @@ def _nnunet_json(folder: Path) -> dict[str, Any]:
     if content['file_ending'] not in SUFFIXES or 'dataset' in content:
         what = '"dataset" (file lists)' if 'dataset' in content else f'file_ending {content["file_ending"]!r}'
         raise ValueError(
-            f'{path}: {what} is not supported; images must be NIfTI ({", ".join(SUFFIXES)}) in imagesTr. '
+            f'{path}: {what} is not supported; images must be volume files ({", ".join(SUFFIXES)}) in imagesTr. '
             f'Convert them, or make a data list with tools/dataset/make_datalist.py folders.'
         )
     return content

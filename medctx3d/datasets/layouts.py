@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medctx3d.datasets.checks import Record, few
 from medctx3d.datasets.folder_lists import paired_records
-from medctx3d.datasets.volume_file import strip_suffix
+from medctx3d.utils.volume_file import strip_suffix
 
 BTCV_CASES = (*range(1, 11), *range(21, 41))
 

@@ -80,7 +80,9 @@ def seeded(pipeline: Compose, seed: int) -> Iterator[None]:
         generator.set_state(states[2])
 
 
-def run_pipeline(pipeline: Compose, data: dict[str, Any], case: str) -> dict[str, Any]:
+def run_pipeline(
+    pipeline: Callable[[dict[str, Any]], dict[str, Any]], data: dict[str, Any], case: str
+) -> dict[str, Any]:
     """Run the chain on one case; an error names it.
 
     MONAI wraps whatever a transform raises in a ``RuntimeError`` that only names the transform. Errors about a file

@@ -29,7 +29,8 @@ def as_sample(loaded: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         Plain tensors ``image`` and ``label``; ``affine`` (4, 4) of the working grid, ``source_affine`` (4, 4) and
-        ``source_shape`` (3,) of the file's; ``case``, ``image_path``, ``label_path``.
+        ``source_shape`` (3,) of the file's; ``case``, ``image_path``, ``label_path``; ``source_range``, the file's
+        lowest and highest intensity, where it is known.
 
     Raises:
         PreparationError: ``load_pipeline`` left out what is needed.
@@ -51,6 +52,8 @@ def as_sample(loaded: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         image_path=record['image'],
         label_path=record.get('label'),
     )
+    if 'source_range' in loaded:
+        sample['source_range'] = loaded['source_range']
     if not sample['image'].numel():
         raise PreparationError(f'case {case!r}: load_pipeline left no voxel: loosen its cropping')
     if 'label' in loaded:

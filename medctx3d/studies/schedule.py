@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import torch
 
-from medctx3d.studies.claims import claim, release
 from medctx3d.studies.job import Job, write_json
 from medctx3d.studies.progress import StudyProgress, score_of
+from medctx3d.utils.claims import claim, release
 
 JOB_COMMAND = (sys.executable, '-m', 'medctx3d.studies.job')
 POLL_SECONDS = 0.5
@@ -77,7 +77,7 @@ class Schedule:
         for job in [*self._waiting]:
             if not self._free:
                 return
-            lock = claim(job.folder(self.work_dir))
+            lock = claim(job.folder(self.work_dir) / 'claim.lock')
             if lock is None:
                 self._elsewhere.add(job)
                 continue

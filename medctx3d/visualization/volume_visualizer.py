@@ -13,6 +13,7 @@ from mmengine.visualization import Visualizer
 from medctx3d.registry import VISUALIZERS
 from medctx3d.structures import VolumeData, VolumeDataSample
 from medctx3d.utils.atomic import atomic_path
+from medctx3d.utils.geometry import to_source_grid
 from medctx3d.visualization.overlay import draw_overlay
 
 
@@ -56,7 +57,7 @@ class VolumeVisualizer(Visualizer):
             voxels[0] if voxels.ndim == 4 else voxels,
             affine=np.eye(4) if sample.get('affine') is None else sample.affine,
             truth=_labels(sample.gt_sem_seg) if draw_gt and 'gt_sem_seg' in sample else None,
-            prediction=_labels(sample.pred_sem_seg) if draw_pred and 'pred_sem_seg' in sample else None,
+            prediction=_prediction(sample, voxels.shape[-3:]) if draw_pred and 'pred_sem_seg' in sample else None,
             mask=None if mask is None else _array(mask),
             classes=(self.dataset_meta or {}).get('classes'),
             window=window,
@@ -84,3 +85,11 @@ def _array(value: np.ndarray | torch.Tensor) -> np.ndarray:
 
 def _labels(maps: VolumeData) -> np.ndarray:
     return _array(maps.data)[0]
+
+
+def _prediction(sample: VolumeDataSample, shape: tuple[int, ...]) -> np.ndarray:
+    """Predicted class ids on the grid of the picture; they may lie on that of the file."""
+    labels, affine = _labels(sample.pred_sem_seg), sample.pred_sem_seg.get('affine')
+    if affine is None or sample.get('affine') is None:
+        return labels
+    return to_source_grid(labels, affine, sample.affine, shape)

@@ -17,7 +17,7 @@ from medctx3d.datasets.checks import (
     check_splits,
     class_ids,
 )
-from medctx3d.datasets.volume_file import VolumeError, VolumeHeader
+from medctx3d.utils.volume_file import VolumeError, VolumeHeader
 
 SHAPE = (8, 9, 10)
 AFFINE = np.diag([1.0, 2, 3, 1])

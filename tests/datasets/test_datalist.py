@@ -276,7 +276,7 @@ def test_nnunet_fold_divides_training(raw: Path) -> None:
         (dict(labels={'background': 0, 'whole': [1, 2], 'core': 2}), ['whole are regions', 'not supported']),
         (dict(labels={'background': 0, 'edema': 1, 'ignore': 2}), ['ignore', 'label_map={2: 0}']),
         (dict(labels={'background': 0, 'edema': 2}), ['without a gap', '[0, 2]']),
-        (dict(file_ending='.png'), ["'.png'", 'must be NIfTI']),
+        (dict(file_ending='.png'), ["'.png'", 'must be volume files']),
         (dict(numTraining=4), ['numTraining', '3', '4']),
         (dict(channel_names={'0': 'T1'}), ['1 files', 'c0 (2)']),
     ],

@@ -8,13 +8,16 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 import torch
+from dicom_files import write_series
 from monai.data import MetaTensor
 from monai.transforms import Compose, Orientationd, Spacingd
 
 from medctx3d.datasets.transforms.load_volume import LoadVolume
-from medctx3d.datasets.volume_file import VolumeError
 from medctx3d.registry import TRANSFORMS
+from medctx3d.utils.grid_file import write_on_grid
+from medctx3d.utils.volume_file import VolumeError, read_volume
 
 SHAPE = (8, 9, 10)
 METAINFO = dict(classes=('background', 'liver', 'tumour'), channels=('CT',))
@@ -43,8 +46,24 @@ def test_voxels_types_and_geometry_arrive(record: dict) -> None:
     np.testing.assert_array_equal(loaded['label'].numpy()[0], nib.load(record['label']).get_fdata())
     np.testing.assert_array_equal(loaded['source_affine'], LPS)
     assert loaded['source_shape'] == SHAPE
+    assert loaded['source_range'] == (loaded['image'].min(), loaded['image'].max())
     np.testing.assert_array_equal(loaded['image'].affine, LPS)
     assert (loaded['case'], loaded['image_path'], loaded['label_path']) == ('a', record['image'], record['label'])
+
+
+@pytest.mark.parametrize('suffix', ['.nrrd', '.mha', '.mhd', ''])
+def test_a_case_in_another_format_is_the_same_case(record: dict, tmp_path: Path, suffix: str) -> None:
+    other = dict(record, image=str(tmp_path / f'other{suffix}'), label=str(tmp_path / 'other_label.nrrd'))
+    write_on_grid(other['label'], read_volume(record['label'])[0], like=record['label'])
+    if suffix:
+        SimpleITK.WriteImage(SimpleITK.ReadImage(record['image']), other['image'])
+    else:
+        voxels = read_volume(record['image'])[0]
+        write_series(tmp_path / 'other', voxels, spacing=(1, 2, 3), origin=(-9, -8, -7))
+    ours, theirs = LoadVolume(METAINFO)(record), LoadVolume(METAINFO)(other)
+    for key in ('image', 'label'):
+        np.testing.assert_array_equal(ours[key].numpy(), theirs[key].numpy())
+    np.testing.assert_allclose(ours['image'].affine, theirs['image'].affine)
 
 
 def test_the_record_stays_as_it_was(record: dict) -> None:

@@ -19,7 +19,7 @@ from tiny_volumes import LOAD, METAINFO, write_case
 from medctx3d.datasets import PreparedStore, disk_space, prepared_volume
 from medctx3d.datasets.pipeline import build_pipeline
 from medctx3d.datasets.prepared_volume import PreparationError
-from medctx3d.datasets.volume_file import VolumeError
+from medctx3d.utils.volume_file import VolumeError
 
 FORK = multiprocessing.get_context('fork')
 

@@ -12,8 +12,8 @@ from tiny_volumes import LOAD, METAINFO, write_case, write_list
 
 from medctx3d.datasets import VolumeDataset, volume_dataset
 from medctx3d.datasets.transforms import foreground_crop
-from medctx3d.datasets.volume_file import VolumeError
 from medctx3d.registry import DATASETS
+from medctx3d.utils.volume_file import VolumeError
 
 PIPELINE = [
     dict(type='ForegroundCrop', size=(8, 8, 8)),

@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 
 from medctx3d.studies import schedule
-from medctx3d.studies.claims import claim, release
 from medctx3d.studies.job import Job
 from medctx3d.studies.progress import StudyProgress, iteration_of
+from medctx3d.utils.claims import claim, release
 
 WORKER = """
 import json, os, pathlib, sys, time
@@ -89,7 +89,7 @@ def test_gpus_are_dealt_to_workers_in_turn(tmp_path, monkeypatch):
 
 def test_a_job_that_another_process_works_on_is_left_to_it(tmp_path):
     planned = jobs(0, 1)
-    lock = claim(planned[0].folder(tmp_path))
+    lock = claim(planned[0].folder(tmp_path) / 'claim.lock')
     assert lock is not None
 
     def finish() -> None:
@@ -106,7 +106,7 @@ def test_a_job_that_another_process_works_on_is_left_to_it(tmp_path):
 
 def test_a_job_whose_process_died_elsewhere_is_taken_over(tmp_path):
     planned = jobs(0)
-    lock = claim(planned[0].folder(tmp_path))
+    lock = claim(planned[0].folder(tmp_path) / 'claim.lock')
     assert lock is not None
     threading.Timer(0.3, release, [lock]).start()
     assert make(tmp_path, planned).run() == []
@@ -114,13 +114,13 @@ def test_a_job_whose_process_died_elsewhere_is_taken_over(tmp_path):
 
 
 def test_a_claim_is_held_on_by_the_process_that_inherited_it(tmp_path):
-    lock = claim(tmp_path)
+    lock = claim(tmp_path / 'claim.lock')
     assert lock is not None
     child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE, pass_fds=(lock,))
     release(lock)
-    assert claim(tmp_path) is None
+    assert claim(tmp_path / 'claim.lock') is None
     child.communicate(b'\n')
-    again = claim(tmp_path)
+    again = claim(tmp_path / 'claim.lock')
     assert again is not None
     fcntl.flock(again, fcntl.LOCK_UN)
     release(again)
@@ -134,7 +134,7 @@ def test_an_interrupt_ends_the_jobs(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         running.run()
     assert time.monotonic() - started < 10
-    lock = claim(planned[0].folder(tmp_path))  # nobody holds it: the process is gone
+    lock = claim(planned[0].folder(tmp_path) / 'claim.lock')  # nobody holds it: the process is gone
     assert lock is not None
     release(lock)
     assert not planned[0].is_done(tmp_path)

@@ -21,7 +21,7 @@ from medctx3d.datasets.datalist import write_datalist
 from medctx3d.datasets.folder_lists import nnunet_metainfo, nnunet_splits, paired_records
 from medctx3d.datasets.layouts import acdc_splits, btcv_splits, msd_subjects, seeded_split
 from medctx3d.datasets.metainfo import METAINFO
-from medctx3d.datasets.volume_file import read_header
+from medctx3d.utils.volume_file import read_header
 
 EXAMPLES = """examples:
   make_datalist.py btcv Abdomen/RawData --out data/btcv/dataset.json

@@ -19,7 +19,7 @@ model = dict(
         ),
     ),
     inferer=dict(
-        type='monai.inferers.SlidingWindowInferer',
+        type='StreamedWindowInferer',
         roi_size='$patch_size',
         sw_batch_size=4,
         overlap=0.5,

@@ -12,7 +12,7 @@ model = dict(
         loss_dice_ce=dict(type='monai.losses.DiceCELoss', to_onehot_y=True, softmax=True, include_background=False),
     ),
     inferer=dict(
-        type='monai.inferers.SlidingWindowInferer',
+        type='StreamedWindowInferer',
         roi_size='$patch_size',
         sw_batch_size=4,
         overlap=0.5,

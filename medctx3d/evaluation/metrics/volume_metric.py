@@ -94,15 +94,17 @@ class VolumeMetric(BaseMetric):
     def _pair(self, sample: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Truth, prediction and affine on the wanted grid; the prediction is saved on the way if asked."""
         few = len(self._meta('classes') or ()) <= 256
-        working = _voxels(sample, 'pred_sem_seg').astype(np.uint8 if few else np.uint16)
-        on_source = working
+        found = _voxels(sample, 'pred_sem_seg').astype(np.uint8 if few else np.uint16)
+        lies = sample['pred_sem_seg'].get('affine', sample['affine'])  # on either grid
+        on_source = found
         if self.grid == 'source' or self.save_predictions:
-            on_source = to_source_grid(working, sample['affine'], sample['source_affine'], sample['source_shape'])
+            on_source = to_source_grid(found, lies, sample['source_affine'], sample['source_shape'])
         if self.save_predictions:
             self._save(sample, on_source)
         if self.grid == 'source':
             return self._read_truth(sample), on_source, sample['source_affine']
-        return _voxels(sample, 'gt_sem_seg'), working, sample['affine']
+        truth = _voxels(sample, 'gt_sem_seg')
+        return truth, to_source_grid(found, lies, sample['affine'], truth.shape), sample['affine']
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the cases of all ranks, print and write; runs on the first rank."""

@@ -43,5 +43,6 @@ class VolumePreprocessor(BaseDataPreprocessor):
                     f'the volumes of one batch differ in shape: {shapes} (cases {cases}); crop them to one size '
                     'in the pipeline, or use batch_size=1 for whole volumes'
                 )
-            inputs = torch.stack(list(inputs))
+            # A view of a single volume: a copy would take as much again.
+            inputs = torch.stack(list(inputs)) if len(inputs) > 1 else inputs[0].unsqueeze(0)
         return dict(inputs=inputs.float(), data_samples=samples)

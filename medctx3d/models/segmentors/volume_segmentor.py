@@ -6,22 +6,21 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
-import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.segmentors.one_batch import answer_as_one_batch, refuse_batch_statistics
+from medctx3d.models.segmentors.prediction import predict_volumes, read_test_cfg
 from medctx3d.models.segmentors.sequential_step import sequential_step
 from medctx3d.models.segmentors.truth import batch_truth
 from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import HEADS, LOSSES, MODELS, TASK_UTILS
-from medctx3d.structures import VolumeData, VolumeDataSample
-from medctx3d.typing import Objective, SegOutput, Terms, View
+from medctx3d.structures import VolumeDataSample
+from medctx3d.typing import Objective, PlaneSink, SegOutput, Terms, View, WindowScorer
 
 Passes = Literal['sum', 'sequential', 'concatenated']
-_PREDICTORS = ('student', 'teacher')
 
 
 @MODELS.register_module()
@@ -36,11 +35,12 @@ class VolumeSegmentor(BaseModel):
         criterion: ``criterion(logits, target) -> dict`` of supervised terms.
         auxiliary: Auxiliary heads by name; the name prefixes their terms in the log.
         teacher: Such as ``dict(type='EMATeacher')``; needed by heads that follow one.
-        inferer: MONAI inferer for whole volumes; None: the network sees the volume at once.
+        inferer: Such as ``dict(type='StreamedWindowInferer')``, or a MONAI inferer, for whole volumes; None: the
+            network sees the volume at once.
         passes: How the student's passes of one step are run, with the same gradients. ``sum``: one after another, then
             one backward pass. ``sequential``: each with a backward pass of its own, in the memory of one.
             ``concatenated``: as one batch, for networks without statistics over the batch.
-        test_cfg: ``predict_with`` (``student`` or ``teacher``) and ``keep_logits`` (bool).
+        test_cfg: See :class:`PredictionSettings`.
         data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
         init_cfg: mmengine's initialisation.
 
@@ -75,7 +75,10 @@ class VolumeSegmentor(BaseModel):
         if teacher is not None:
             self.teacher = MODELS.build(teacher, default_args=dict(model=self.network))
         self.inferer = TASK_UTILS.build(inferer) if isinstance(inferer, dict) else inferer
-        self.predict_with, self.keep_logits = _read_test_cfg(test_cfg, has_teacher=self.teacher is not None)
+        self.predict_with, self.keep_logits, self.resample = read_test_cfg(
+            test_cfg, has_teacher=self.teacher is not None
+        )
+        self.scorer: WindowScorer | None = None  # set for prediction: mirrors, several networks
         for name, head in heads.items():
             if not isinstance(head, AuxiliaryHead):
                 raise TypeError(f'auxiliary head {name!r} must be an AuxiliaryHead, got {type(head).__name__}')
@@ -178,28 +181,46 @@ class VolumeSegmentor(BaseModel):
         for view in views:
             yield self.network(view.inputs, view.token_mask)
 
-    @torch.no_grad()
-    def predict(self, inputs: Tensor, data_samples: list[VolumeDataSample] | None = None) -> list[VolumeDataSample]:
-        """Segment whole volumes.
+    def test_step(self, data: Any) -> list[VolumeDataSample]:
+        """Mmengine's, with labels on the grids of the files where ``test_cfg.resample`` is ``scores``."""
+        return self.predict(**self.data_preprocessor(data, False), on_source=self.resample == 'scores')
+
+    def predict(
+        self,
+        inputs: Tensor,
+        data_samples: list[VolumeDataSample] | None = None,
+        *,
+        on_source: bool = False,
+        sinks: Sequence[PlaneSink] = (),
+    ) -> list[VolumeDataSample]:
+        """Segment whole volumes; see :func:`predict_volumes`.
 
         Args:
             inputs: (N, C, X, Y, Z).
             data_samples: N samples to complete, or None.
+            on_source: Bring scores to the grids of the files, and take the best class there, where that can be done.
+            sinks: Get the scores plane by plane.
 
         Returns:
-            N samples with ``pred_sem_seg.data`` (1, X, Y, Z) int64 on the working grid, and ``seg_logits`` if kept.
+            N samples with ``pred_sem_seg.data`` (1, X, Y, Z) integer class ids on the grid that its ``affine`` tells,
+            and ``seg_logits`` if kept.
         """
-        if data_samples is None:
-            data_samples = [VolumeDataSample() for _ in inputs]
-        network = self.teacher if self.teacher is not None and self.predict_with == 'teacher' else self.network
-        answer = partial(_first_logits, network)
-        logits = answer(inputs) if self.inferer is None else self.inferer(inputs, answer)
-        for scores, sample in zip(logits, data_samples, strict=True):
-            meta = {'affine': sample.affine} if 'affine' in sample else {}
-            sample.pred_sem_seg = VolumeData(data=scores.max(dim=0, keepdim=True).indices, metainfo=meta)
-            if self.keep_logits:
-                sample.seg_logits = VolumeData(data=scores, metainfo=meta)
-        return data_samples
+        return predict_volumes(
+            inputs,
+            [VolumeDataSample() for _ in inputs] if data_samples is None else data_samples,
+            inferer=self.inferer,
+            network=self.scorer or partial(_first_logits, self.answering_network),
+            keep_logits=self.keep_logits,
+            on_source=on_source,
+            sinks=sinks,
+        )
+
+    @property
+    def answering_network(self) -> nn.Module:
+        """The network that ``test_cfg.predict_with`` names."""
+        if self.teacher is not None and self.predict_with == 'teacher':
+            return self.teacher
+        return self.network
 
     def _heads(self) -> Iterator[tuple[str, AuxiliaryHead]]:
         for name, head in self.auxiliary.items():
@@ -227,16 +248,3 @@ class VolumeSegmentor(BaseModel):
 
 def _first_logits(network: nn.Module, inputs: Tensor) -> Tensor:
     return network(inputs).logits[0]
-
-
-def _read_test_cfg(test_cfg: dict | None, *, has_teacher: bool) -> tuple[str, bool]:
-    settings = dict(test_cfg or {})
-    predict_with = settings.pop('predict_with', 'student')
-    keep_logits = bool(settings.pop('keep_logits', False))
-    if settings:
-        raise ValueError(f"test_cfg takes 'predict_with' and 'keep_logits', got {sorted(settings)}")
-    if predict_with not in _PREDICTORS:
-        raise ValueError(f"test_cfg.predict_with must be 'student' or 'teacher', got {predict_with!r}")
-    if predict_with == 'teacher' and not has_teacher:
-        raise ValueError("test_cfg.predict_with='teacher' needs teacher=dict(type='EMATeacher') in the model")
-    return predict_with, keep_logits

@@ -1,4 +1,4 @@
-"""Volume files: headers and voxels of NIfTI, with errors that say what to do.
+"""NIfTI files: header and voxels, with errors that say what to do.
 
 The affine is the one nibabel picks: sform where ``sform_code > 0``, else qform where ``qform_code > 0``, else the
 voxel sizes with the first axis pointing left. World coordinates are RAS+ in mm.
@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
@@ -23,7 +20,13 @@ from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import array_from_file
 
-SUFFIXES = ('.nii.gz', '.nii', '.hdr', '.img')
+from medctx3d.utils.volume_header import (
+    VolumeError,
+    VolumeHeader,
+    make_header,
+    note_missing_orientation,
+    require_file,
+)
 
 _GZIP = b'\x1f\x8b'
 _HEADERS = {
@@ -32,95 +35,67 @@ _HEADERS = {
     (540, b'n+2'): Nifti2Header,
     (540, b'ni2'): Nifti2PairHeader,
 }
-_UNORIENTED: list[str] = []  # the first file without orientation: one warning a process is enough
 
 
-class VolumeError(ValueError):
-    """A volume that cannot be used. The message names the file, the rule, what was found and the fix."""
-
-
-class VolumeHeader(NamedTuple):
-    """What a volume's header states.
-
-    Attributes:
-        path: The file.
-        shape: Voxels (X, Y, Z), or (X, Y, Z, C) where the file has more than one frame or channel.
-        affine: (4, 4) float64, voxel index to RAS+ world in mm.
-        spacing: Voxel edge lengths in mm along the file's axes, from the affine's columns.
-        dtype: Type the voxels are stored as, before slope and intercept.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    spacing: tuple[float, float, float]
-    dtype: np.dtype
-
-
-def read_header(path: str | Path) -> VolumeHeader:
-    """Read and check a volume's header; voxels stay on disk.
+def read_nifti_header(path: str) -> VolumeHeader:
+    """Read and check a header; voxels stay on disk.
 
     Args:
-        path: ``.nii``, ``.nii.gz``, or either file of a NIfTI ``.hdr`` / ``.img`` pair.
+        path: ``.nii``, ``.nii.gz``, or either file of a ``.hdr`` / ``.img`` pair.
 
     Raises:
         FileNotFoundError: There is no such file, or a pair lacks its other half.
         VolumeError: Not NIfTI, a damaged gzip stream, not 3D or 4D, voxel sizes that are not positive, or an affine
             that is not invertible.
     """
-    header = _parse(str(path))
-    shape = _volume_shape(path, header)
-    affine = _affine(path, header)
-    x, y, z = np.linalg.norm(affine[:3, :3], axis=0)
-    return VolumeHeader(str(path), shape, affine, (float(x), float(y), float(z)), header.get_data_dtype())
+    header = _parse(path)
+    stored = tuple(int(n) for n in header.get_data_shape())
+    found = make_header(path, stored, _affine(path, header), header.get_data_dtype())
+    if int(header['sform_code']) <= 0 and int(header['qform_code']) <= 0:
+        note_missing_orientation(
+            path, 'sform_code and qform_code are 0): its first axis is taken to point left, as nibabel does'
+        )
+    return found
 
 
-def read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read a volume's voxels as stored, without reorientation.
+def read_nifti_voxels(path: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read the voxels of a file whose header was read.
 
     Slope and intercept are applied in float32 where the header has them; otherwise the stored type is kept. A gzip
     stream is read to its end, so that its checksum is verified. An uncompressed file comes as a memory map
     (copy on write).
 
-    Returns:
-        Array (X, Y, Z) or (X, Y, Z, C), and affine (4, 4) float64, voxel index to RAS+ world in mm.
+    Args:
+        path: As :func:`read_nifti_header`.
+        shape: (X, Y, Z) or (X, Y, Z, C), from the header.
 
     Raises:
-        FileNotFoundError: As :func:`read_header`.
-        VolumeError: As :func:`read_header`, or the voxels are fewer than the header says, or fail their checksum.
+        VolumeError: The voxels are fewer than the header says, or fail their checksum.
     """
-    stated = read_header(path)
-    header = _parse(str(path))
+    header = _parse(path)
     with _named_errors(path):
         slope, intercept = header.get_slope_inter()
-        with _open(re.sub(r'\.hdr$', '.img', str(path))) as stream:
+        with _open(re.sub(r'\.hdr$', '.img', path)) as stream:
             voxels = array_from_file(
                 header.get_data_shape(), header.get_data_dtype(), stream, header.get_data_offset(), mmap='c'
             )
             if isinstance(stream, gzip.GzipFile):
                 while stream.read(1 << 20):  # only at its end does gzip compare the checksum
                     pass
-    voxels = voxels.reshape(stated.shape, order='F')
+    voxels = voxels.reshape(shape, order='F')
     if slope is not None and (slope, intercept) != (1, 0):
         voxels = voxels.astype(np.float32, order='K')
         voxels *= np.float32(slope)
         voxels += np.float32(intercept)
-    return voxels, stated.affine
-
-
-def strip_suffix(path: str | Path) -> str:
-    """File name without folder and volume suffix: ``a/img0001.nii.gz`` -> ``img0001``."""
-    name = os.path.basename(path)
-    for suffix in SUFFIXES:
-        if name.endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return voxels
 
 
 def _parse(path: str) -> Nifti1Header:
-    """Checked NIfTI header of a file."""
-    _require_volume_file(path)
-    source = re.sub(r'\.img$', '.hdr', path)
+    """Checked header of a file."""
+    halves = [path[:-4] + '.hdr', path[:-4] + '.img'] if path.endswith(('.hdr', '.img')) else [path]
+    for half in halves:
+        require_file(half, '' if half == path else f' (the other half of {path})')
+    source = halves[0]
     with _named_errors(source), _open(source) as stream:
         block = stream.read(540)
     size = next((n for order in ('little', 'big') if (n := int.from_bytes(block[:4], order)) in (348, 540)), 0)
@@ -143,25 +118,6 @@ def _parse(path: str) -> Nifti1Header:
                 f'nibabel: header.set_zooms(...).'
             )
         return kind(block[:size])
-
-
-def _require_volume_file(path: str) -> None:
-    if not path.endswith(SUFFIXES):
-        raise VolumeError(
-            f'{path}: volumes must be NIfTI ({", ".join(SUFFIXES)}). Convert it, e.g. with SimpleITK: '
-            f"sitk.WriteImage(sitk.ReadImage('{path}'), '{strip_suffix(path).partition('.')[0]}.nii.gz')."
-        )
-    halves = [path[:-4] + '.hdr', path[:-4] + '.img'] if path.endswith(('.hdr', '.img')) else [path]
-    for half in halves:
-        if not os.path.exists(half):
-            why = '' if half == path else f' (the other half of {path})'
-            raise FileNotFoundError(
-                f'{half}: no such file{why}. Full path: {os.path.abspath(half)}. Correct the path, or the data root.'
-            )
-        if os.path.isdir(half):
-            raise VolumeError(f'{half}: must be a NIfTI file, it is a folder. Name a file in it.')
-        if os.path.getsize(half) == 0:
-            raise VolumeError(f'{half}: must hold a NIfTI volume, the file is empty. Fetch or copy it again.')
 
 
 def _open(path: str) -> io.BufferedIOBase:
@@ -212,37 +168,11 @@ def _not_nifti(path: str, block: bytes, size: int) -> str:
     return f'{path}: must be NIfTI, its content starts with {block[:12]!r}. Fetch it again, or convert it to NIfTI.'
 
 
-def _volume_shape(path: str | Path, header: Nifti1Header) -> tuple[int, ...]:
-    """Shape without axes of length one behind the third."""
-    stored = tuple(int(n) for n in header.get_data_shape())
-    shape = stored[:3] + tuple(n for n in stored[3:] if n != 1)
-    if len(shape) < 3 or min(shape) < 1 or min(shape[:3]) == 1 or len(shape) > 4:
+def _affine(path: str, header: Nifti1Header) -> np.ndarray:
+    try:
+        return np.asarray(header.get_best_affine(), dtype=float)
+    except ValueError as error:  # a qform whose quaternion is longer than one
         raise VolumeError(
-            f'{path}: a volume must be (X, Y, Z) or (X, Y, Z, channels) with at least 2 voxels along X, Y and Z, '
-            f'it has shape {stored}. Stack 2D slices into one volume; split time series into single volumes.'
-        )
-    if header.get_data_dtype().kind not in 'iuf':
-        raise VolumeError(
-            f'{path}: voxels must be numbers (integer or real), they are {header.get_data_dtype()}. '
-            f'Convert colour or complex voxels to one number each.'
-        )
-    return shape
-
-
-def _affine(path: str | Path, header: Nifti1Header) -> np.ndarray:
-    affine = np.asarray(header.get_best_affine(), dtype=float)
-    columns = affine[:3, :3]
-    lengths = np.linalg.norm(columns, axis=0)
-    if not np.isfinite(affine).all() or lengths.min() <= 0 or abs(np.linalg.det(columns / lengths)) < 1e-3:
-        raise VolumeError(
-            f'{path}: the affine must be finite and invertible (spacing above 0), it is {affine[:3].tolist()}. '
-            f'Convert the image again, or set a true one: nibabel.Nifti1Image(voxels, affine).'
-        )
-    if int(header['sform_code']) <= 0 and int(header['qform_code']) <= 0 and not _UNORIENTED:
-        _UNORIENTED.append(str(path))
-        warnings.warn(
-            f'{path} states no orientation (sform_code and qform_code are 0): its first axis is taken to point left, '
-            f'as nibabel does. Said once; other files may be like it.',
-            stacklevel=3,
-        )
-    return affine
+            f'{path}: the qform must be a rotation, its quaternion is none ({error}). Set the true affine with '
+            f'nibabel: image.set_sform(affine, code=1).'
+        ) from None

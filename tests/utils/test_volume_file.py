@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medctx3d.datasets import volume_file
-from medctx3d.datasets.volume_file import VolumeError, read_header, read_volume, strip_suffix
+from medctx3d.utils import nifti_volume, volume_header
+from medctx3d.utils.volume_file import VolumeError, read_header, read_volume, strip_suffix
 
 SHAPE = (9, 8, 7)
 
@@ -243,7 +243,7 @@ def test_missing_orientation_is_said_once(good: Path, monkeypatch: pytest.Monkey
     struct.pack_into('<hh', raw, 252, 0, 0)
     path = good.with_name('lost.nii')
     path.write_bytes(raw)
-    monkeypatch.setattr(volume_file, '_UNORIENTED', [])
+    monkeypatch.setattr(volume_header, '_UNORIENTED', [])
     with pytest.warns(UserWarning, match=r'lost\.nii states no orientation'):
         header = read_header(path)
     assert nib.aff2axcodes(header.affine) == ('L', 'A', 'S')
@@ -256,7 +256,7 @@ def test_system_errors_are_not_dressed_up_as_damage(good: Path, monkeypatch: pyt
     def refuse(*_: object) -> None:
         raise PermissionError(13, 'Permission denied', str(good))
 
-    monkeypatch.setattr(volume_file, '_open', refuse)
+    monkeypatch.setattr(nifti_volume, '_open', refuse)
     with pytest.raises(PermissionError):
         read_header(good)
 
