@@ -18,6 +18,7 @@ LAYERS = {
     'datasets': 2,
     'models': 2,
     'evaluation': 2,
+    'postprocessing': 2,
     'visualization': 2,
     'engine': 3,
     'apis': 4,
