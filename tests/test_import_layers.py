@@ -22,6 +22,7 @@ LAYERS = {
     'visualization': 2,
     'engine': 3,
     'apis': 4,
+    'export': 4,
     'studies': 5,
 }
 MODEL_LAYERS = {  # inside models
