@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.segmentors.one_batch import answer_as_one_batch, refuse_batch_statistics
+from medctx3d.models.segmentors.postprocess import Step, build_steps
 from medctx3d.models.segmentors.prediction import predict_volumes, read_test_cfg
-from medctx3d.models.segmentors.postprocess import Step, build_steps, postprocess
 from medctx3d.models.segmentors.sequential_step import sequential_step
 from medctx3d.models.segmentors.truth import batch_truth
 from medctx3d.models.teachers.ema_teacher import EMATeacher
