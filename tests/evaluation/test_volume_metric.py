@@ -12,7 +12,9 @@ import torch
 from mmengine.evaluator import Evaluator
 from rich.console import Console
 
+from medctx3d.datasets import BTCVDataset
 from medctx3d.evaluation import VolumeMetric, print_table
+from medctx3d.evaluation.metrics.summary import summarize
 from medctx3d.evaluation.report import read_results
 from medctx3d.structures import VolumeData, VolumeDataSample
 
@@ -130,6 +132,17 @@ def test_the_table_shows_classes_and_means(tmp_path, labels, capsys):
     for words in ('HD95 mm', 'liver', '1.000', 'mean of 2', 'mean of 3', 'NSD at 2 mm', '-'):
         assert words in shown
     assert 'iou' not in shown.lower()
+
+
+def test_btcv_has_its_means_of_eight_and_of_thirteen_organs_side_by_side():
+    meta = BTCVDataset.METAINFO
+    scores = {name: dict(dice=float(name in meta['reported'])) for name in meta['classes'][1:]}
+    rules = dict(means='of_classes')
+    results = summarize([dict(case='0008', classes=scores)], reported=meta['reported'], rules=rules)
+    console = Console(file=io.StringIO(), width=80)
+    print_table(results, console=console)
+    rows = [line.split() for line in console.file.getvalue().splitlines() if 'mean of' in line]
+    assert [row[2:4] for row in rows] == [['8', '1.000'], ['13', '0.615']]
 
 
 def test_regions_of_the_data_set_are_scored_and_may_be_reported(tmp_path, labels):
