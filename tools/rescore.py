@@ -4,8 +4,8 @@
     python tools/rescore.py predictions --truth data/labelsTs --classes background liver spleen --out rescored
     python tools/rescore.py predictions --truth dataset.json --split test --convention synapse-zero --out rescored
 
-Predictions are <case>.nii.gz. The truth is a folder of files with the same names, a Decathlon JSON, or the test split
-of a config, which also knows classes, regions and the label map. results.json states every rule that was used;
+Predictions are <case>.nii.gz, or .nrrd, .mha, ... The truth is a folder of files with the same names, a Decathlon JSON,
+or the test split of a config, which also knows classes, regions and the label map. results.json states every rule that was used;
 per_case.csv has a row per case and class. With --probabilities, volumes (X, Y, Z, K) of the K classes' probabilities
 under the same names are judged too: calibration and entropy.
 """
@@ -35,7 +35,7 @@ from medctx3d.utils.setup_env import setup_environment
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('predictions', type=Path, help='folder of <case>.nii.gz')
+    parser.add_argument('predictions', type=Path, help='folder of <case>.nii.gz, .nrrd, .mha, ...')
     parser.add_argument('--truth', type=Path, metavar='DIR_OR_JSON', help='label files, or a list of cases')
     parser.add_argument('--config', help='its test split is the truth where --truth is not given; names the classes')
     parser.add_argument('--probabilities', type=Path, metavar='DIR', help='also judge these, <case>.nii or .nii.gz')

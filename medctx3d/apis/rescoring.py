@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, NamedTuple
 
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from rich.progress import track
 
 from medctx3d.apis.truth_files import Truth
 from medctx3d.datasets.checks import check_same_grid, few
-from medctx3d.datasets.volume_file import VolumeError, read_header
 from medctx3d.evaluation.metrics.case_scores import score_case
 from medctx3d.evaluation.metrics.class_names import scored_classes
 from medctx3d.evaluation.metrics.score_rules import ScoreRules, check_rules, check_tolerances, state_rules
 from medctx3d.evaluation.metrics.summary import Scores, summarize
 from medctx3d.utils.geometry import spacing_of, to_source_grid
 from medctx3d.utils.nifti import read_labels
+from medctx3d.utils.volume_file import VolumeError, read_header
 
 
 class Rescoring(NamedTuple):
@@ -169,10 +167,7 @@ def _score(
 
 
 def _read(path: str, label_map: Mapping[int, int] | None, classes: Any, option: str) -> np.ndarray:
-    try:
-        labels = read_labels(path, label_map)
-    except (EOFError, OSError, ImageFileError, zlib.error) as error:
-        raise VolumeError(f'{path} cannot be read ({error}): copy or write it again') from error
+    labels = read_labels(path, label_map)
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= len(classes):
         unknown = [int(value) for value in np.unique(labels) if not 0 <= value < len(classes)]
         raise VolumeError(
