@@ -130,9 +130,10 @@ def be(args: argparse.Namespace) -> dict:
     started = now(device)
     with torch.no_grad():
         if args.arm == 'monai':
-            labels = sliding_window_inference(
+            scores: Any = sliding_window_inference(
                 volume, window, args.batch_size, watch, args.overlap, mode=model.inferer.mode
-            ).argmax(1)[0]
+            )
+            labels = scores.argmax(1)[0]
         else:
             labels = model.inferer.segment(volume[0], watch).labels
     seconds = now(device) - started
