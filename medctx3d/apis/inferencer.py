@@ -19,7 +19,7 @@ from medctx3d.apis.inference_dataset import inference_dataset
 from medctx3d.apis.inference_progress import InferenceProgress, InferenceSummary
 from medctx3d.apis.inference_record import InferenceRecord, model_identity, versions
 from medctx3d.apis.inference_share import Share, case_reason, segment_share
-from medctx3d.apis.inference_workers import ModelSource, helpers
+from medctx3d.apis.inference_workers import ModelSource, check_workers, helpers
 from medctx3d.apis.init_model import init_model
 from medctx3d.apis.intensity_check import intensity_problem, intensity_window
 from medctx3d.apis.memory import check_memory
@@ -142,14 +142,14 @@ class VolumeInferencer:
             OSError: ``out_dir`` cannot be written to, or has too little space.
         """
         check_suffix(suffix)
+        check_workers(self.source, workers)
         self._check_extras(extras)
         cases = self.find(inputs, split=split)
         headers, problems = self.check(cases)
         usable = [case for case in cases if case.name in headers]
         out = check_out_dir(out_dir, cases)
         run = f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}-{secrets.token_hex(3)}'
-        identity = model_identity(self.model, self._settings(suffix, extras))
-        record = InferenceRecord(out, identity, run)
+        record = InferenceRecord(out, model_identity(self.model, self._settings(suffix)), run, extras)
         results = {case.name: case.result_name(suffix) for case in cases}
         record.begin(results, self._about(workers), overwrite=overwrite)
         kept = [case.name for case in usable if record.is_done(case, results[case.name])]
@@ -216,11 +216,11 @@ class VolumeInferencer:
                 f'{type(self.model.inferer).__name__}'
             )
 
-    def _settings(self, suffix: str | None, extras: Sequence[str]) -> dict[str, Any]:
+    def _settings(self, suffix: str | None) -> dict[str, Any]:
         """Options that results depend on."""
         options = asdict(self.model.options)
         counted = {name: value for name, value in options.items() if name not in ('compile', 'max_memory')}
-        return dict(format=suffix, **counted, extras=sorted(extras))
+        return dict(format=suffix, **counted)
 
     def _extra_bytes(self, extras: Sequence[str]) -> float:
         """Bytes a voxel of probabilities and entropy."""

@@ -110,6 +110,13 @@ def test_a_second_run_keeps_what_is_done_and_makes_what_is_missing_or_changed(tm
     assert len(record(tmp_path)['runs']) == 2
 
 
+def test_a_run_that_wants_more_beside_the_labels_makes_it(tmp_path, infer):
+    infer()
+    assert len(infer(extras=['entropy']).written) == 3
+    assert len(infer(extras=['entropy']).kept) == 3
+    assert len(infer().kept) == 3
+
+
 def test_a_case_that_was_cut_off_is_made_anew(tmp_path, infer):
     infer()
     content = record(tmp_path)
