@@ -33,8 +33,8 @@ $(READY): requirements/runtime.txt requirements/tests.txt requirements/dev.txt r
 demo: $(READY) ## phantom volumes, a MedContext training on the CPU, test, pictures (DEMO_ARGS="--iterations 40")
 	$(RUN) tools/demo.py $(DEMO_ARGS)
 
-test: $(READY) ## the whole test suite on two processes (TEST_ARGS="-k mask")
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+test: $(READY) ## the test suite on two processes, long runs left out (TEST_ARGS="-k mask" or "-m slow")
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m 'not slow' $(TEST_ARGS)
 
 lint: $(READY) ## ruff (rules and format) and spelling
 	$(RUN) -m ruff check $(SOURCES)
@@ -49,7 +49,7 @@ types: $(READY) ## mypy
 	$(RUN) -m mypy medctx3d tools
 
 coverage: $(READY) ## the test suite with line coverage; fails below the floor in pyproject.toml
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile --cov=medctx3d --cov-report=term:skip-covered $(TEST_ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m 'not slow' --cov=medctx3d --cov-report=term:skip-covered $(TEST_ARGS)
 
 check: lint types test ## everything a change must pass
 

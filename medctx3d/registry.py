@@ -1,8 +1,8 @@
 """Every registry of medctx3d.
 
-``BACKBONES``, ``HEADS``, ``LOSSES`` and ``MASKINGS`` are root registries: medctx3d's own code builds from them, and
-a config cannot put a loss where a backbone belongs. All others are children of mmengine's registries of the same
-name, so that mmengine's Runner finds our components under ``default_scope = 'medctx3d'``.
+``BACKBONES``, ``HEADS``, ``LOSSES``, ``MASKINGS`` and ``POSTPROCESSING`` are root registries: medctx3d's own code
+builds from them, and a config cannot put a loss where a backbone belongs. All others are children of mmengine's
+registries of the same name, so that mmengine's Runner finds our components under ``default_scope = 'medctx3d'``.
 """
 
 from __future__ import annotations
@@ -122,6 +122,7 @@ BACKBONES = _own('backbone', 'models.backbones')
 HEADS = _own('head', 'models.heads')
 LOSSES = _own('loss', 'models.losses')
 MASKINGS = _own('masking', 'models.masking')
+POSTPROCESSING = _own('postprocessing', 'postprocessing')
 
 RUNNERS = _child(root.RUNNERS)
 RUNNER_CONSTRUCTORS = _child(root.RUNNER_CONSTRUCTORS)

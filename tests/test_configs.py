@@ -177,7 +177,6 @@ def test_the_controls_differ_from_the_method_in_one_part_each():
     joint = load('configs/medcontext/unet_hippocampus.py').to_dict()
     masked = load('configs/controls/unet_hippocampus_masked.py').to_dict()
     mean_teacher = load('configs/controls/unet_hippocampus_mean_teacher.py').to_dict()
-    longer = load('configs/controls/unet_hippocampus_equal_compute.py').to_dict()
     clean = load('configs/unet/unet_hippocampus.py').to_dict()
     head = joint['model']['auxiliary']['medcontext']
     assert masked['model']['auxiliary']['medcontext']['masking'] == head['masking']
@@ -189,6 +188,12 @@ def test_the_controls_differ_from_the_method_in_one_part_each():
         config['model'].pop('teacher', None)
         config.pop('custom_hooks', None)
         assert config == clean
+
+
+@pytest.mark.parametrize('data', ['hippocampus', 'head_neck'])
+def test_the_control_at_equal_compute_differs_from_the_baseline_in_length_alone(data):
+    longer = load(f'configs/controls/unet_{data}_equal_compute.py').to_dict()
+    clean = load(f'configs/unet/unet_{data}.py').to_dict()
     assert longer['train_cfg'].pop('max_iters') == round(
         longer.pop('equal_compute') * clean['train_cfg'].pop('max_iters')
     )

@@ -19,9 +19,11 @@ LAYERS = {
     'models': 2,
     'evaluation': 2,
     'inference': 2,
+    'postprocessing': 2,
     'visualization': 2,
     'engine': 3,
     'apis': 4,
+    'export': 4,
     'studies': 5,
 }
 MODEL_LAYERS = {  # inside models

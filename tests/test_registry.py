@@ -19,7 +19,7 @@ from medctx3d.registry import (
     register_all_modules,
 )
 
-OWN = {'BACKBONES', 'HEADS', 'LOSSES', 'MASKINGS'}
+OWN = {'BACKBONES', 'HEADS', 'LOSSES', 'MASKINGS', 'POSTPROCESSING'}
 
 
 def test_every_registry_of_mmengine_has_a_child_under_our_scope() -> None:

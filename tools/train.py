@@ -7,20 +7,24 @@
     bash tools/dist_train.sh CONFIG 8                          (eight GPUs of one node)
 
 Every file of every split is checked, and the volumes are prepared once, before the first iteration. Checkpoints, logs
-and the full config land in the work dir.
+and the full config land in the work dir. SIGTERM, which clusters send before they take a machine back, ends the run
+with a checkpoint and exit code 0.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 
 import torch
 from mmengine.dist import is_main_process
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from medctx3d.apis.config_consistency import require_keys
 from medctx3d.apis.training import set_randomness, train_config
 from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
+from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.setup_env import setup_environment
@@ -37,6 +41,11 @@ def parse_args() -> argparse.Namespace:
         const='auto',
         metavar='CHECKPOINT',
         help='continue a run: from the newest checkpoint of the work dir, or from the one named',
+    )
+    parser.add_argument(
+        '--requeue',
+        action='store_true',
+        help='with --resume in a Slurm job: when a signal stops the run, put the job back into the queue',
     )
     parser.add_argument(
         '--amp',
@@ -66,6 +75,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read the command line, check the config, train."""
     args = parse_args()
+    if args.requeue:
+        check_requeue(args)
     if args.deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # read when CUDA starts
     setup_environment()
@@ -80,13 +91,31 @@ def main() -> None:
     if args.amp is not None:
         gpu = torch.cuda.is_available()
         use_amp(config, ('float16' if gpu else 'bfloat16') if args.amp == 'auto' else args.amp)
-    train_config(config, launcher=args.launcher, deterministic=args.deterministic, verbose=args.verbose)
+    how = 'done'
+    try:
+        train_config(config, launcher=args.launcher, deterministic=args.deterministic, verbose=args.verbose)
+    except Preempted as stop:
+        how = str(stop)
     speaks = is_main_process()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     if speaks:
-        print(f'done: checkpoints and logs lie in {os.path.abspath(config.work_dir)}')
+        print(f'{how}: checkpoints and logs lie in {os.path.abspath(config.work_dir)}')
+        if args.requeue and how != 'done':
+            subprocess.run(['scontrol', 'requeue', os.environ['SLURM_JOB_ID']], check=True)
+
+
+def check_requeue(args: argparse.Namespace) -> None:
+    """Refuse ``--requeue`` where it cannot help.
+
+    Raises:
+        ValueError: This is no Slurm job, or the job that comes back would start anew.
+    """
+    if 'SLURM_JOB_ID' not in os.environ:
+        raise ValueError('--requeue needs a Slurm job (SLURM_JOB_ID is not set): leave it out here')
+    if args.resume is None:
+        raise ValueError('--requeue needs --resume: the job that comes back would start at iteration 0')
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(record(main))  # torchrun then names the rank, the host and the error that ended a job

@@ -21,7 +21,7 @@ STAGES = {
     'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
     'test': ('model', 'test_dataloader', 'test_evaluator', 'test_cfg'),
 }
-_METAINFO = ('classes', 'channels', 'mirror_pairs', 'label_map', 'reported')
+_METAINFO = ('classes', 'channels', 'mirror_pairs', 'label_map', 'reported', 'regions')
 
 
 def require_keys(config: Config, stage: str) -> None:
@@ -120,9 +120,12 @@ def _metainfo_problems(config: Config, metainfo: Mapping[str, dict]) -> Iterator
             near = closest(key, list(_METAINFO), count=1)
             if key not in _METAINFO and near:
                 yield f'{place}.{key}: no such key, so it would be ignored. Did you mean {near[0]!r}?'
-        unknown = [name for name in facts.get('reported') or () if name not in (facts.get('classes') or ())]
-        if unknown:
-            yield f'{place}.reported must name classes; {unknown} are none of {list(facts.get("classes") or ())}'
+        classes, regions = list(facts.get('classes') or ()), facts.get('regions') or {}
+        for region, members in regions.items():
+            if unknown := [name for name in members if name not in classes]:
+                yield f'{place}.regions.{region} must name classes; {unknown} are none of {classes}'
+        if unknown := [name for name in facts.get('reported') or () if name not in (*classes, *regions)]:
+            yield f'{place}.reported must name classes or regions; {unknown} are none of {[*classes, *regions]}'
     for key in ('classes', 'channels'):
         given = {stage: tuple(facts.get(key) or ()) for stage, facts in metainfo.items()}
         if len(set(given.values())) > 1:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 
 from mmengine.config import Config
 from torch import nn
 
 from medctx3d.engine.checkpoint import CheckpointError, check_fit, load_checkpoint_file
+from medctx3d.engine.checkpoint_store import CheckpointStore
 
 
 def settle_start(config: Config, model: nn.Module) -> str:
     """Settle which checkpoint a training begins with, and refuse one that does not fit.
 
-    ``resume`` without a file takes the newest checkpoint of the work dir; with none there, training starts anew.
+    ``resume`` without a file takes the newest whole checkpoint of the work dir; with none there, training starts anew.
 
     Args:
         config: Changed in place: ``resume`` and ``load_from`` say what will happen.
@@ -28,34 +27,54 @@ def settle_start(config: Config, model: nn.Module) -> str:
         FileNotFoundError: The checkpoint that is named does not exist.
         CheckpointError: It is damaged, foreign, or made for another network.
     """
-    resume = bool(config.get('resume'))
-    newest = newest_checkpoint(config.work_dir)
+    resume, store = bool(config.get('resume')), CheckpointStore(config.work_dir)
+    passed_over = ''
     if resume and not config.get('load_from'):
+        newest, passed_over = newest_whole(store)
         if newest is None:
             config.resume = False
             return f'there is no checkpoint in {config.work_dir} to resume from: training starts at iteration 0'
         config.load_from = str(newest)
     if config.get('load_from'):
-        return _check(config, model, resume=resume)
-    if newest is not None:
+        return passed_over + _check(config, model, resume=resume)
+    earlier = next(store.candidates(), None)
+    if earlier is not None:
         return (
-            f'{config.work_dir} holds an earlier run ({newest.name}), whose checkpoints this run will replace: stop '
+            f'{config.work_dir} holds an earlier run ({earlier.name}), whose checkpoints this run will replace: stop '
             'and give another --work-dir to keep them, or --resume to go on from them'
         )
     return ''
 
 
-def newest_checkpoint(work_dir: str | os.PathLike[str]) -> Path | None:
-    """The checkpoint that ``last_checkpoint`` names, found also after the folder was moved; else the latest step."""
-    folder = Path(work_dir)
-    pointer = folder / 'last_checkpoint'
-    if pointer.is_file():
-        named = Path(pointer.read_text().strip())
-        for path in (folder / named.name, named):
-            if path.is_file():
-                return path
-    steps = [(int(found[1]), path) for path in folder.glob('*.pth') if (found := re.search(r'_(\d+)$', path.stem))]
-    return max(steps)[1] if steps else None
+def newest_whole(store: CheckpointStore) -> tuple[Path | None, str]:
+    """The newest checkpoint of a work dir that is as it was written.
+
+    Returns:
+        The file, None where there is none at all, and a sentence for each newer one that was passed over.
+
+    Raises:
+        CheckpointError: There are checkpoints, and all of them are damaged.
+    """
+    damaged: list[Path] = []
+    for path in store.candidates():
+        if not store.is_damaged(path) and _is_readable(path):
+            return path, ''.join(f'{bad} is damaged and passed over. ' for bad in damaged)
+        damaged.append(path)
+    if damaged:
+        names = ', '.join(path.name for path in damaged)
+        raise CheckpointError(
+            f'none of the checkpoints in {store.folder} can be read ({names}): the disk may be failing. Copy them '
+            'again from a backup, or start anew in another --work-dir'
+        )
+    return None, ''
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        load_checkpoint_file(path, map_location='meta')
+    except CheckpointError:
+        return False
+    return True
 
 
 def _check(config: Config, model: nn.Module, *, resume: bool) -> str:

@@ -3,7 +3,7 @@
 ``classes`` are in the order of their label ids. ``mirror_pairs`` names classes that change places under a left-right
 flip; a data set whose class names carry a side but which has no pairs is never flipped left-right. That is meant for
 ACDC: the two ventricles are no mirror images of each other, so neither flipping as it is nor swapping their labels
-gives a heart that a scanner would see.
+gives a heart that a scanner would see. ``regions`` names classes that are scored together.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ METAINFO: dict[str, dict[str, Any]] = {
     'brain_tumour': dict(
         classes=('background', 'edema', 'non_enhancing_tumour', 'enhancing_tumour'),
         channels=('FLAIR', 'T1w', 'T1gd', 'T2w'),
+        regions=dict(  # the whole tumour, its core, and what enhances: how BraTS reports
+            WT=('edema', 'non_enhancing_tumour', 'enhancing_tumour'),
+            TC=('non_enhancing_tumour', 'enhancing_tumour'),
+            ET=('enhancing_tumour',),
+        ),
     ),
     'hippocampus': dict(classes=('background', 'anterior', 'posterior'), channels=('MR',)),
     'head_neck': dict(

@@ -47,16 +47,12 @@ class SeededSampler(Sampler[int]):
         self.size = len(dataset)
         if self.size == 0:
             raise ValueError('SeededSampler got an empty dataset: it has nothing to draw')
-        if start < 0 or start % self.world_size:
-            raise ValueError(
-                f'start must be a multiple of the {self.world_size} rank(s) and not negative, got {start}'
-            )
         if seed is None:
             seed = getattr(dataset, 'seed', None)
         self.seed = int(sync_random_seed()) if seed is None else seed
         self.shuffle = shuffle
         self.infinite = infinite
-        self.start = start
+        self.start = checked_start(start, self.world_size)
         self.epoch = 0
 
     def __iter__(self) -> Iterator[int]:
@@ -83,6 +79,13 @@ class SeededSampler(Sampler[int]):
 
     def _order(self, epoch: int) -> np.ndarray:
         return epoch_order(self.size, (self.seed, epoch)) if self.shuffle else np.arange(self.size)
+
+
+def checked_start(start: int, ranks: int) -> int:
+    """``start`` if every rank can skip its share of it."""
+    if start < 0 or start % ranks:
+        raise ValueError(f'start must be a multiple of the {ranks} rank(s) and not negative, got {start}')
+    return start
 
 
 @lru_cache(maxsize=8)  # a stream asks for the same epoch once per draw

@@ -41,8 +41,8 @@ class VolumeDataset(BaseDataset):
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
             draw, which suits a handful of tiny volumes.
         crops_per_volume: Draws per volume and epoch.
-        metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``; goes before the class's
-            own.
+        metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``, ``regions``; goes
+            before the class's own.
         seed: Of all draws.
         test_mode: Kept for mmengine; draws are treated alike.
         lazy_init: Leave reading the list, the checks and the preparation to ``full_init``.

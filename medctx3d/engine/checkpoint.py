@@ -12,16 +12,19 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from medctx3d.utils.weights_file import WeightsFileError, read_weights
+
 
 class CheckpointError(ValueError):
     """A checkpoint that is damaged, foreign, or made for another network."""
 
 
 def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
-    """Read a checkpoint with torch's restricted unpickler; there is no fallback.
+    """Read a checkpoint with torch's restricted unpickler, or as safetensors; there is no fallback.
 
     Args:
-        filename: A ``.pth`` file.
+        filename: A ``.pth`` file, or a ``.safetensors`` file; if that is named ``NAME-<8 hex digits>``, its SHA-256
+            must begin with them.
         map_location: As in ``torch.load``.
 
     Returns:
@@ -29,11 +32,17 @@ def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dic
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: The file is truncated, no checkpoint, or holds anything but tensors and plain data.
+        CheckpointError: The file is truncated, no checkpoint, not the one that its name states, or holds anything
+            but tensors and plain data.
     """
     path = Path(os.path.expanduser(filename))
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {path} does not exist; check the path (last_checkpoint names the newest)')
+    if path.suffix == '.safetensors':
+        try:
+            return {'state_dict': read_weights(path, map_location)}
+        except WeightsFileError as error:
+            raise CheckpointError(f'checkpoint {path} is refused: {error}') from error
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:

@@ -191,12 +191,17 @@ def build_runner(config: Config, *, verbose: bool = False) -> Runner:
     """The Runner of a config.
 
     mmengine prints its environment, the config and every hook before it starts. All that goes to the log file; the
-    console gets it only if asked, and warnings in any case.
+    console gets it only if asked, and warnings in any case. Worker processes of loaders begin with
+    :func:`~medctx3d.datasets.seed_worker` unless the config says otherwise.
 
     Args:
-        config: A complete config.
+        config: A complete config; completed in place.
         verbose: Leave mmengine's console log as it is.
     """
+    for stage in ('train', 'val', 'test'):
+        loader = config.get(f'{stage}_dataloader')
+        if isinstance(loader, dict) and loader.get('num_workers', 0) > 0:
+            loader.setdefault('worker_init_fn', dict(type='medctx3d.seed_worker'))
     if config.get('experiment_name') is None:  # mmengine tells runs apart by the second they begin in
         config.experiment_name = f'{Path(config.filename or "run").stem}_{os.getpid()}_{next(_RUNS)}'
     if verbose:

@@ -40,12 +40,21 @@ def print_table(results: Mapping[str, Any], *, title: str = '', console: Console
         table.add_row(name, *values, str(scores['cases']), style=style)
     table.add_section()
     _add_mean(table, results, 'mean', columns, len(reported))
-    if len(reported) < len(results['classes']):
-        _add_mean(table, results, 'mean_all', columns, len(results['classes']))
-    tolerance = results['rules'].get('nsd_tolerance_mm')
-    if tolerance is not None and 'nsd' in results['mean']:
-        table.caption = f'NSD at {tolerance:g} mm'
+    classes = [name for name in results['classes'] if name not in results['rules'].get('regions', {})]
+    if set(reported) != set(classes):
+        _add_mean(table, results, 'mean_all', columns, len(classes))
+    table.caption = _caption(results)
     (console or Console()).print(table)
+
+
+def _caption(results: Mapping[str, Any]) -> str | None:
+    """What must be known of the rules to read the table."""
+    rules = results['rules']
+    told = [f'absent classes: {rules["convention"]}'] if 'convention' in rules else []
+    tolerance = rules.get('nsd_tolerance_mm')
+    if tolerance is not None:
+        told.append('NSD at one tolerance per class' if isinstance(tolerance, Mapping) else f'NSD at {tolerance:g} mm')
+    return '; '.join(told) or None
 
 
 def _add_mean(table: Table, results: Mapping[str, Any], key: str, columns: list[tuple[str, str, int]], n: int) -> None:
@@ -81,6 +90,40 @@ def write_results(folder: str | os.PathLike[str], results: Mapping[str, Any]) ->
                 values = [scores[metric] for metric in metrics]
                 writer.writerow([case['case'], name, *('' if math.isnan(value) else value for value in values)])
     return json_file, csv_file
+
+
+def read_results(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a ``results.json`` as :func:`write_results` was given it, NaN where a value is not scored.
+
+    Args:
+        path: The file, or the folder that it lies in.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It is no JSON, or not of this kind.
+    """
+    file = os.path.join(path, 'results.json') if os.path.isdir(path) else os.fspath(path)
+    try:
+        with open(file, encoding='utf-8') as stream:
+            content = json.load(stream)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{file}: no such file; write it with tools/test.py or tools/rescore.py') from None
+    except ValueError as error:
+        raise ValueError(f'{file}: must be valid JSON: {error}; score the run again') from None
+    if not isinstance(content, dict) or not content.get('cases') or 'reported' not in content.get('rules', {}):
+        raise ValueError(
+            f'{file}: must hold scored cases and their rules, as tools/test.py and tools/rescore.py write them'
+        )
+    for part in ('mean', 'mean_all'):
+        content[part] = _with_nan(content.get(part, {}))
+    content['classes'] = {name: _with_nan(scores) for name, scores in content.get('classes', {}).items()}
+    for case in content['cases']:
+        case['classes'] = {name: _with_nan(scores) for name, scores in case['classes'].items()}
+    return content
+
+
+def _with_nan(scores: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in scores.items()}
 
 
 def without_nan(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medctx3d.evaluation.metrics.case_scores import DISTANCES
+from medctx3d.evaluation.metrics.metric_table import METRICS
 from medctx3d.evaluation.metrics.summary import mean
 from medctx3d.evaluation.statistics import (
     Interval,
@@ -101,7 +101,7 @@ def pairs_of(finished: Sequence[Finished], arms: Sequence[str], metric: str) -> 
         tables = {arm: table_of(finished, arm, setting, metric) for arm in arms}
         for number, first in enumerate(arms):
             for second in arms[number + 1 :]:
-                differences = _differences(tables[first], tables[second])
+                differences = _differences(tables[first], tables[second], metric)
                 if differences.size:
                     pairs.append(_pair(setting, metric, first, second, differences))
     adjusted = holm([pair.p for pair in pairs])
@@ -139,20 +139,22 @@ def _cell(finished: Sequence[Finished], arm: str, setting: str, metric: str, tab
     )
 
 
-def _differences(first: Table, second: Table) -> np.ndarray:
-    """(cases, seeds) of second minus first, on what both have."""
+def _differences(first: Table, second: Table, metric: str) -> np.ndarray:
+    """(cases, seeds) of second minus first, on what both have; of absolute values where 0 is best."""
     cases = [case for case in first.cases if case in second.cases]
     seeds = [seed for seed in first.seeds if seed in second.seeds]
     both = [
         table.values[np.ix_([table.cases.index(case) for case in cases], [table.seeds.index(seed) for seed in seeds])]
         for table in (first, second)
     ]
+    if METRICS[metric].best == 'zero':
+        both = [np.abs(values) for values in both]
     return both[1] - both[0]
 
 
 def _pair(setting: str, metric: str, first: str, second: str, differences: np.ndarray) -> Pair:
     per_case = case_means(differences)
-    sign = -1 if metric in DISTANCES else 1  # fewer mm are better
+    sign = 1 if METRICS[metric].best == 'high' else -1  # fewer mm are better
     by_seed = [mean(column.tolist()) for column in differences.T]
     p = sign_flip_test(per_case)
     return Pair(

@@ -187,7 +187,7 @@ def _factor(config: Config) -> float | None:
 def _differences(first: Arm, other: Arm) -> Iterator[str]:
     yield from _cases('training split', first, other, first.train, other.train)
     yield from _cases('test split', first, other, first.test, other.test)
-    for key in ('classes', 'label_map', 'reported'):
+    for key in ('classes', 'label_map', 'reported', 'regions'):
         mine, theirs = first.metainfo.get(key), other.metainfo.get(key)
         if mine != theirs:
             yield f'metainfo.{key}: {mine} ({first.name}), {theirs} ({other.name})'

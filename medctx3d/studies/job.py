@@ -19,9 +19,9 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from medctx3d.apis.start_checkpoint import newest_checkpoint
 from medctx3d.apis.training import set_randomness, train_config
 from medctx3d.engine.checkpoint import load_weights
+from medctx3d.engine.checkpoint_store import MANIFEST, POINTER
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.atomic import atomic_path
 from medctx3d.utils.command_line import run_tool
@@ -116,9 +116,7 @@ def job_config(job: Job, arm: Config, folder: Path) -> Config:
     whole.cases = job.train
     config.test_evaluator.update(out_dir=str(folder), save_predictions=False, show_table=False)
     set_randomness(config, job.seed)
-    newest = newest_checkpoint(folder)
-    if newest is not None:
-        config.resume, config.load_from = True, str(newest)
+    config.resume = True  # from what a killed process left, if there is any
     return config
 
 
@@ -131,17 +129,15 @@ def run_job(job: Job, work_dir: Path) -> None:
     """
     started = time.monotonic()
     folder = job.folder(work_dir)
-    for draft in folder.glob('.tmp-*'):  # of a process that was killed while it wrote
-        draft.unlink()
     config = job_config(job, kept_config(work_dir, job.arm), folder)
-    resumed = bool(config.get('resume'))
     runner = train_config(config)
+    resumed = bool(config.resume)  # settled by now
     trained = time.monotonic()
     chosen = _load_chosen(runner, folder) if job.inner else f'iter_{runner.iter}.pth'
     runner.test()
     write_json(folder / 'done.json', _facts(runner, chosen, resumed=resumed, started=started, trained=trained))
     if not job.keep_checkpoints:
-        for path in [*folder.glob('*.pth'), folder / 'last_checkpoint']:
+        for path in [*folder.glob('*.pth'), folder / POINTER, folder / MANIFEST]:
             path.unlink(missing_ok=True)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medctx3d.evaluation.metrics.case_scores import DISTANCES
+from medctx3d.evaluation.markdown import interval, number, p_value, table
+from medctx3d.evaluation.metrics.metric_table import METRICS
 from medctx3d.studies.aggregate import Cell, Pair
 from medctx3d.utils.atomic import atomic_path
 
-_NAMES = {'dice': 'Dice', 'iou': 'IoU', 'hd95': 'HD95 (mm)', 'asd': 'ASD (mm)', 'nsd': 'NSD'}
 _SHOWN = ('dice', 'hd95', 'nsd')
 _RESAMPLED = (
     'A score is the mean over the reported classes within a case, then over the seeds of that case, then over cases. '
@@ -56,19 +55,13 @@ def write_markdown(file: Path, summary: Summary) -> None:
         draft.write_text('\n'.join(_report(summary)) + '\n', encoding='utf-8')
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table, the first column to the left and the others to the right."""
-    rule = ['---', *['---:'] * (len(headings) - 1)]
-    return [f'| {" | ".join(row)} |' for row in (headings, rule, *rows)] + ['']
-
-
 def _report(summary: Summary) -> Iterator[str]:
     study = summary.study
     yield f'# {"Few labelled volumes" if study["kind"] == "few-shot" else "Cross-validation"}'
     yield ''
     yield from _terms(summary)
     for metric in (name for name in _SHOWN if name in summary.cells):
-        yield f'## {_NAMES[metric]}, mean of {", ".join(study["reported"])}'
+        yield f'## {METRICS[metric].heading}, mean of {", ".join(study["reported"])}'
         yield ''
         yield from _scores(summary.arms, summary.cells[metric])
     if summary.plot:
@@ -108,9 +101,7 @@ def _scores(arms: Sequence[str], cells: Sequence[Cell]) -> list[str]:
     rows = []
     for arm in arms:
         row = [found.get((arm, setting)) for setting in settings]
-        rows.append(
-            [arm, *(f'{_number(c.mean, c.metric)} {_interval(c.interval, c.metric)}' if c else '' for c in row)]
-        )
+        rows.append([arm, *(f'{number(c.mean, c.metric)} {interval(c.interval, c.metric)}' if c else '' for c in row)])
     return table(['arm', *settings], rows)
 
 
@@ -119,22 +110,22 @@ def _spread(cells: Sequence[Cell], metric: str) -> list[str]:
         [
             cell.setting,
             cell.arm,
-            _number(cell.mean, metric),
+            number(cell.mean, metric),
             str(len(cell.seed_means)),
-            _number(cell.seed_spread, metric),
-            ' '.join(_number(value, metric) for value in cell.seed_means.values()),
-            _interval(cell.crossed, metric),
+            number(cell.seed_spread, metric),
+            ' '.join(number(value, metric) for value in cell.seed_means.values()),
+            interval(cell.crossed, metric),
         ]
         for cell in cells
     ]
     headings = ['setting', 'arm', 'mean', 'seeds', 'spread over seeds', 'each seed', 'interval, cases and seeds']
-    return [f'## {_NAMES[metric]}: what the seeds change', '', *table(headings, rows)]
+    return [f'## {METRICS[metric].heading}: what the seeds change', '', *table(headings, rows)]
 
 
 def _classes(cells: Sequence[Cell], metric: str) -> list[str]:
     names = list(cells[0].classes)
-    rows = [[cell.setting, cell.arm, *(_number(cell.classes[name], metric) for name in names)] for cell in cells]
-    return [f'## {_NAMES[metric]} by class', '', *table(['setting', 'arm', *names], rows)]
+    rows = [[cell.setting, cell.arm, *(number(cell.classes[name], metric) for name in names)] for cell in cells]
+    return [f'## {METRICS[metric].heading} by class', '', *table(['setting', 'arm', *names], rows)]
 
 
 def _pairs(pairs: Sequence[Pair], metric: str) -> list[str]:
@@ -142,10 +133,10 @@ def _pairs(pairs: Sequence[Pair], metric: str) -> list[str]:
         [
             pair.setting,
             f'{pair.second} against {pair.first}',
-            _number(pair.difference, metric, sign=True),
-            _interval(pair.interval, metric, sign=True),
-            _p(pair.p),
-            _p(pair.p_holm),
+            number(pair.difference, metric, sign=True),
+            interval(pair.interval, metric, sign=True),
+            p_value(pair.p),
+            p_value(pair.p_holm),
             ' / '.join(map(str, pair.tally)),
             f'{pair.seeds_won} of {pair.seeds}',
         ]
@@ -162,7 +153,7 @@ def _pairs(pairs: Sequence[Pair], metric: str) -> list[str]:
         'seeds won',
     ]
     told = f'Holm: adjusted for the {len(pairs)} comparisons of this table.'
-    return [f'## {_NAMES[metric]}: paired comparisons', '', told, '', *table(headings, rows)]
+    return [f'## {METRICS[metric].heading}: paired comparisons', '', told, '', *table(headings, rows)]
 
 
 def _compute(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -180,18 +171,3 @@ def _compute(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
     headings = ['arm', 'trainings', 'iterations each', 'batch', 'median training (s)', 'CPU in all (s)', 'device']
     return ['## Compute', '', *table(headings, lines)]
-
-
-def _number(value: float, metric: str, *, sign: bool = False) -> str:
-    if math.isnan(value):
-        return '-'
-    decimals = 2 if metric in DISTANCES else 4
-    return f'{value:{"+" if sign else ""}.{decimals}f}'
-
-
-def _interval(interval: tuple[float, float], metric: str, *, sign: bool = False) -> str:
-    return '' if math.isnan(interval[0]) else f'[{", ".join(_number(end, metric, sign=sign) for end in interval)}]'
-
-
-def _p(value: float) -> str:
-    return '< 0.001' if value < 0.001 else f'{value:.3f}'

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from medctx3d.evaluation.metrics.summary import mean
+from medctx3d.evaluation.report import read_results
 from medctx3d.studies.job import Job, read_job
 
 ALL_FOLDS = 'all folds'
@@ -109,12 +110,6 @@ def rows_of(finished: Sequence[Finished]) -> tuple[list[str], list[list[Any]]]:
 
 def _read(job: Job, folder: Path) -> Finished:
     facts = json.loads((folder / 'done.json').read_text(encoding='utf-8'))
-    results = json.loads((folder / 'results.json').read_text(encoding='utf-8'))
-    cases = {
-        case['case']: {
-            name: {metric: np.nan if value is None else float(value) for metric, value in scores.items()}
-            for name, scores in case['classes'].items()
-        }
-        for case in results['cases']
-    }
+    results = read_results(folder)
+    cases = {case['case']: case['classes'] for case in results['cases']}
     return Finished(job, facts, cases, list(results['rules']['reported']))

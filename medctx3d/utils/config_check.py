@@ -30,6 +30,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
     'criterion': ('LOSSES',),
     'consistency': ('LOSSES',),
     'inferer': ('TASK_UTILS',),
+    'postprocessing': ('POSTPROCESSING',),
     'init_cfg': ('WEIGHT_INITIALIZERS',),
     'dataset': ('DATASETS',),
     'sampler': ('DATA_SAMPLERS',),

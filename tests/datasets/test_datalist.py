@@ -308,7 +308,14 @@ def test_pairs_and_reported_names_are_classes(name: str) -> None:
     assert metainfo['classes'][0] == 'background'
     assert len(set(metainfo['classes'])) == len(metainfo['classes'])
     named = {*metainfo.get('reported', ()), *(part for pair in metainfo.get('mirror_pairs', ()) for part in pair)}
-    assert named <= set(metainfo['classes'])
+    regions = metainfo.get('regions', {})
+    named |= {member for members in regions.values() for member in members}
+    assert named <= {*metainfo['classes'], *regions}
+
+
+def test_brain_tumour_has_the_regions_of_brats_one_inside_the_other() -> None:
+    regions = {name: set(members) for name, members in METAINFO['brain_tumour']['regions'].items()}
+    assert regions['ET'] < regions['TC'] < regions['WT'] == set(METAINFO['brain_tumour']['classes'][1:])
 
 
 def test_btcv_reports_the_published_eight_organs() -> None:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from surface_distance.lookup_tables import create_table_neighbour_code_to_surface_area
 
-from medctx3d.evaluation.metrics.case_scores import ABSENT_RULES, ScoreRules, check_rules, score_case
+from medctx3d.evaluation.metrics import case_scores
+from medctx3d.evaluation.metrics.case_scores import score_case
+from medctx3d.evaluation.metrics.metric_table import METRIC_NAMES
+from medctx3d.evaluation.metrics.score_rules import ScoreRules, check_rules, check_tolerances
 from medctx3d.evaluation.metrics.summary import mean, summarize
 
 ORGAN = {'organ': 1}
@@ -134,26 +135,32 @@ def test_scores_do_not_change_when_truth_and_prediction_swap_or_the_volume_grows
 
 EMPTY = np.zeros((6, 8, 10), np.uint8)
 FULL = box((6, 8, 10), (1, 1, 1), (4, 4, 4))
-DIAGONAL = float(np.linalg.norm([6 * 2, 8, 10 * 3]))
 NAN = float('nan')
 
 
-@pytest.mark.parametrize(
-    ('rule', 'truth', 'prediction', 'overlap', 'distance'),
-    [
-        ('missed_is_diagonal', EMPTY, EMPTY, NAN, NAN),
-        ('missed_is_diagonal', FULL, EMPTY, 0.0, DIAGONAL),
-        ('missed_is_diagonal', EMPTY, FULL, 0.0, DIAGONAL),
-        ('nan', EMPTY, EMPTY, NAN, NAN),
-        ('nan', FULL, EMPTY, 0.0, NAN),
-        ('nan', EMPTY, FULL, NAN, NAN),
-    ],
-)
-def test_absent_organs_follow_the_named_rule(rule, truth, prediction, overlap, distance):
-    scores = score_case(truth, prediction, spacing=(2, 1, 3), classes=ORGAN, rules=ScoreRules(absent=rule))['organ']
-    expected = {'dice': overlap, 'iou': overlap, 'hd95': distance, 'asd': distance, 'nsd': overlap}
-    assert scores == pytest.approx(expected, nan_ok=True)
-    assert rule in ABSENT_RULES
+def test_overlaps_and_volume_are_those_of_the_counts():
+    truth = box((10, 10, 10), (0, 0, 0), (4, 5, 6))  # 120 voxels
+    prediction = box((10, 10, 10), (1, 0, 0), (4, 5, 8))  # 120 voxels, 90 of them in the truth
+    prediction[9, 9, 9] = 1
+    scores = score_case(truth, prediction, spacing=(1, 2, 5), classes=ORGAN, rules=ScoreRules(METRIC_NAMES))['organ']
+    assert scores['sensitivity'] == pytest.approx(90 / 120)
+    assert scores['precision'] == pytest.approx(90 / 121)
+    assert scores['dice'] == pytest.approx(180 / 241)
+    assert scores['volume_difference_ml'] == pytest.approx(1 * 10 / 1000)  # one voxel of 10 mm^3 too much
+    swapped = score_case(prediction, truth, spacing=(1, 2, 5), classes=ORGAN, rules=ScoreRules(METRIC_NAMES))['organ']
+    assert swapped['sensitivity'] == scores['precision']
+    assert swapped['volume_difference_ml'] == -scores['volume_difference_ml']
+
+
+def test_each_class_has_its_own_tolerance():
+    truth = box((20, 8, 8), (2, 2, 2), (6, 6, 6), 1) + box((20, 8, 8), (12, 2, 2), (16, 6, 6), 2)
+    prediction = np.roll(truth, 1, axis=0)
+    rules = ScoreRules(('nsd',), nsd_tolerance_mm={'a': 1.5, 'b': 0.5})
+    scores = score_case(truth, prediction, spacing=(1, 1, 1), classes={'a': 1, 'b': 2}, rules=rules)
+    assert scores['a']['nsd'] == 1.0
+    assert scores['b']['nsd'] < 1.0
+    with pytest.raises(ValueError, match=r"missing: \['c'\], unknown: \['b'\]"):
+        check_tolerances(rules, ['a', 'c'])
 
 
 def test_classes_are_scored_one_by_one_and_others_ignored():
@@ -165,12 +172,9 @@ def test_classes_are_scored_one_by_one_and_others_ignored():
 
 
 def test_only_the_wanted_metrics_are_computed(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'surface_distance', None)
+    monkeypatch.setattr(case_scores, 'surface_distances', pytest.fail)
     rules = ScoreRules(scores=('dice', 'iou'))
-    check_rules(rules)
     assert set(score_case(FULL, FULL, spacing=(1, 1, 1), classes=ORGAN, rules=rules)['organ']) == {'dice', 'iou'}
-    with pytest.raises(ImportError, match='pip install surface-distance'):
-        check_rules(ScoreRules())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +182,10 @@ def test_only_the_wanted_metrics_are_computed(monkeypatch):
     [
         (ScoreRules(scores=('dcie',)), 'dcie'),
         (ScoreRules(scores=()), 'scores'),
-        (ScoreRules(absent='zero'), 'missed_is_diagonal'),
+        (ScoreRules(convention='nun'), "Did you mean 'nan'"),
+        (ScoreRules(surface='voxel'), 'border-pooled'),
+        (ScoreRules(means='of_class'), "Did you mean 'of_classes'"),
+        (ScoreRules(nsd_tolerance_mm={'a': 1, 'b': -1}), 'nsd_tolerance_mm'),
         (ScoreRules(nsd_tolerance_mm=0), 'nsd_tolerance_mm'),
     ],
 )
@@ -199,17 +206,31 @@ def test_means_leave_out_what_is_not_scored():
         dict(case='1', classes=dict(a=dict(dice=0.5), b=dict(dice=NAN), c=dict(dice=NAN))),
         dict(case='2', classes=dict(a=dict(dice=1.0), b=dict(dice=0.25), c=dict(dice=NAN))),
     ]
-    summary = summarize(cases, reported=['a'], rules={})
+    summary = summarize(cases, reported=['a'], rules=dict(means='of_classes'))
     assert summary['classes']['a'] == dict(dice=0.75, cases=2)
     assert summary['classes']['b'] == dict(dice=0.25, cases=1)
     assert np.isnan(summary['classes']['c']['dice'])
     assert summary['mean']['dice'] == 0.75
     assert summary['mean_all']['dice'] == 0.5  # of the two classes that are scored at all
+    by_case = summarize(cases, reported=['a'], rules=dict(means='of_cases'))
+    assert by_case['mean_all']['dice'] == (0.5 + (1.0 + 0.25) / 2) / 2
+    assert by_case['classes']['b'] == summary['classes']['b']
     assert np.isnan(mean([]))
+
+
+def test_regions_are_reported_if_asked_and_never_part_of_all_classes():
+    cases = [dict(case='1', classes=dict(a=dict(dice=0.5), b=dict(dice=0.7), core=dict(dice=0.9)))]
+    rules = dict(means='of_classes')
+    summary = summarize(cases, reported=['core', 'b'], rules=rules, regions=dict(core=['a', 'b']))
+    assert summary['mean']['dice'] == pytest.approx(0.8)
+    assert summary['mean_all']['dice'] == pytest.approx(0.6)
+    assert summary['rules']['regions'] == dict(core=['a', 'b'])
 
 
 def test_a_summary_of_nothing_and_of_unknown_classes_is_refused():
     with pytest.raises(ValueError, match='no case'):
-        summarize([], reported=[], rules={})
+        summarize([], reported=[], rules=dict(means='of_classes'))
     with pytest.raises(ValueError, match='spline'):
-        summarize([dict(case='1', classes=dict(a=dict(dice=1.0)))], reported=['spline'], rules={})
+        summarize(
+            [dict(case='1', classes=dict(a=dict(dice=1.0)))], reported=['spline'], rules=dict(means='of_classes')
+        )

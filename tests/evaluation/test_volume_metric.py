@@ -13,6 +13,7 @@ from mmengine.evaluator import Evaluator
 from rich.console import Console
 
 from medctx3d.evaluation import VolumeMetric, print_table
+from medctx3d.evaluation.report import read_results
 from medctx3d.structures import VolumeData, VolumeDataSample
 
 META = dict(classes=('background', 'liver', 'spleen', 'cyst'), reported=('liver', 'spleen'))
@@ -100,7 +101,8 @@ def test_files_hold_means_cases_and_rules(tmp_path, labels):
     assert results['classes']['spleen']['hd95'] == pytest.approx(diagonal / 2)
     assert results['classes']['cyst'] == dict(dice=None, iou=None, hd95=None, asd=None, nsd=None, cases=0)
     assert [case['case'] for case in results['cases']] == ['a', 'b']
-    assert results['rules']['absent'] == 'missed_is_diagonal'
+    assert results['rules']['convention'] == 'diagonal-penalty'
+    assert results['rules']['absent']['missed']['hd95'] == 'diagonal'
     assert results['rules']['nsd_tolerance_mm'] == 3
     assert results['rules']['grid'] == 'source'
     assert results['rules']['reported'] == ['liver', 'spleen']
@@ -130,6 +132,25 @@ def test_the_table_shows_classes_and_means(tmp_path, labels, capsys):
     assert 'iou' not in shown.lower()
 
 
+def test_regions_of_the_data_set_are_scored_and_may_be_reported(tmp_path, labels):
+    meta = dict(META, regions=dict(both=('liver', 'spleen')), reported=('both',))
+    swapped = np.where(labels == 1, 2, np.where(labels == 2, 1, 0)).astype(np.uint8)
+    out = tmp_path / 'out'
+    sample = sample_of(tmp_path, labels, swapped)
+    scores = evaluate(
+        VolumeMetric(scores=('dice',), out_dir=str(out), convention='nan', show_table=False), [sample], meta
+    )
+    assert scores['dice'] == scores['dice/both'] == 1.0
+    assert scores['dice/liver'] == 0.0
+    results = read_results(out)
+    assert results['mean_all']['dice'] == 0.0
+    assert results['rules']['regions'] == dict(both=['liver', 'spleen'])
+    console = Console(file=io.StringIO(), width=80)
+    print_table(results, console=console)
+    assert 'mean of 1' in console.file.getvalue()
+    assert 'absent classes: nan' in console.file.getvalue()
+
+
 def test_a_table_without_distances_has_no_such_columns():
     results = dict(mean=dict(dice=0.5), classes=dict(a=dict(dice=0.5, cases=1)), cases=[1], rules=dict(reported=['a']))
     console = Console(file=io.StringIO(), width=80)
@@ -144,6 +165,7 @@ def test_a_table_without_distances_has_no_such_columns():
         (dict(grid='file'), 'grid'),
         (dict(save_predictions=True), 'out_dir'),
         (dict(scores=('jaccard',)), 'jaccard'),
+        (dict(convention='missed_is_diagonal'), 'diagonal-penalty'),
     ],
 )
 def test_bad_arguments_are_refused_at_once(arguments, words):

@@ -61,7 +61,6 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='SeededSampler', shuffle=True),
-    worker_init_fn=dict(type='medctx3d.seed_worker'),
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(split='training', pipeline=pipeline, **dataset),
 )

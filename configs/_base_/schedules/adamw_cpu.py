@@ -3,7 +3,7 @@
 A scheduler without ``end`` runs to ``train_cfg.max_iters``.
 """
 
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=1500, val_interval=500)
+train_cfg = dict(type='SeekingTrainLoop', max_iters=1500, val_interval=500)
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4), clip_grad=dict(max_norm=12.0)
 )

@@ -4,7 +4,7 @@ The published rate changes once per epoch, here at every step. The published run
 A scheduler without ``end`` runs to ``train_cfg.max_iters``.
 """
 
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=250000, val_interval=250000)
+train_cfg = dict(type='SeekingTrainLoop', max_iters=250000, val_interval=250000)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.99, nesterov=True, weight_decay=3e-5),

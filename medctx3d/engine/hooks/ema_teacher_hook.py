@@ -8,7 +8,7 @@ from typing import Any, Literal
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from medctx3d.engine.hooks.unwrapped import unwrapped
+from medctx3d.engine.unwrapped import unwrapped
 from medctx3d.registry import HOOKS
 from medctx3d.typing import HasTeacher
 

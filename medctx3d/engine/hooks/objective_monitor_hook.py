@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from medctx3d.engine.hooks.unwrapped import unwrapped
+from medctx3d.engine.unwrapped import unwrapped
 from medctx3d.registry import HOOKS
 from medctx3d.utils.collapse import collapse_indicators
 

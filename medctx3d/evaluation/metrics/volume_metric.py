@@ -1,21 +1,19 @@
-"""Dice, IoU, HD95, ASD and NSD per case and class, as mmengine's Evaluator calls it."""
+"""Scores per case and class, as mmengine's Evaluator calls it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
-from medctx3d.evaluation.metrics.case_scores import (
-    ABSENT_RULES,
-    METRIC_NAMES,
-    ScoreRules,
-    check_rules,
-    score_case,
-)
+from medctx3d.evaluation.metrics.case_scores import Ids, score_case
+from medctx3d.evaluation.metrics.class_names import scored_classes
+from medctx3d.evaluation.metrics.conventions import DEFAULT_CONVENTION
+from medctx3d.evaluation.metrics.metric_table import DEFAULT_METRICS
+from medctx3d.evaluation.metrics.score_rules import ScoreRules, check_rules, state_rules
 from medctx3d.evaluation.metrics.summary import summarize
 from medctx3d.evaluation.report import print_table, write_results
 from medctx3d.registry import METRICS
@@ -28,14 +26,19 @@ class VolumeMetric(BaseMetric):
     """Scores of whole volumes, printed as a table and written as ``results.json`` and ``per_case.csv``.
 
     Gives the means over the reported classes as ``dice``, ``hd95``, ..., and each class's as ``dice/liver``, ...
+    Regions that the data set's ``metainfo`` names (``regions=dict(tumour=('core', 'rim'))``) are scored beside its
+    classes.
 
     Args:
         grid: ``source`` brings the prediction to the file's own grid and compares it with the label file;
             ``working`` compares on the grid of the network, where ``gt_sem_seg`` lies (quicker, for validation).
-        scores: Some of ``dice``, ``iou``, ``hd95`` (mm), ``asd`` (mm), ``nsd``.
-        nsd_tolerance_mm: Distance up to which two surfaces count as the same.
-        absent: Rule for organs that truth or prediction lack, ``missed_is_diagonal`` or ``nan``; ``results.json``
-            states it.
+        scores: Some of ``dice``, ``iou``, ``sensitivity``, ``precision``, ``volume_difference_ml``, ``hd95``, ``hd``,
+            ``asd``, ``assd`` (mm), ``nsd``.
+        nsd_tolerance_mm: Distance up to which two surfaces count as the same; one number, or one for every class.
+        convention: Key of ``CONVENTIONS``: what a class scores that truth or prediction lack, and how means are
+            formed. ``results.json`` states it in full.
+        surface: Key of ``SURFACE_RULES``: ``area``, ``border`` or ``border-pooled``.
+        means: ``of_classes`` or ``of_cases``; None takes the convention's.
         out_dir: Folder for the two files; None writes none.
         save_predictions: Also write every prediction as NIfTI on its image's grid, to ``out_dir/predictions``.
         show_table: Whether to print the table.
@@ -52,10 +55,12 @@ class VolumeMetric(BaseMetric):
     def __init__(
         self,
         grid: Literal['source', 'working'] = 'source',
-        scores: Sequence[str] = METRIC_NAMES,
+        scores: Sequence[str] = DEFAULT_METRICS,
         *,
-        nsd_tolerance_mm: float = 2.0,
-        absent: Literal['missed_is_diagonal', 'nan'] = 'missed_is_diagonal',
+        nsd_tolerance_mm: float | Mapping[str, float] = 2.0,
+        convention: str = DEFAULT_CONVENTION,
+        surface: str = 'area',
+        means: str | None = None,
         out_dir: str | None = None,
         save_predictions: bool = False,
         show_table: bool = True,
@@ -67,7 +72,7 @@ class VolumeMetric(BaseMetric):
             raise ValueError(f"VolumeMetric: grid must be 'source' or 'working', got {grid!r}")
         if save_predictions and out_dir is None:
             raise ValueError('VolumeMetric: save_predictions=True needs a place, set out_dir')
-        self.rules = ScoreRules(tuple(scores), nsd_tolerance_mm, absent)
+        self.rules = ScoreRules(tuple(scores), nsd_tolerance_mm, convention, surface, means)
         check_rules(self.rules)
         self.grid = grid
         self.out_dir = out_dir
@@ -88,7 +93,8 @@ class VolumeMetric(BaseMetric):
 
     def _pair(self, sample: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Truth, prediction and affine on the wanted grid; the prediction is saved on the way if asked."""
-        found = _voxels(sample, 'pred_sem_seg').astype(np.uint8 if len(self._classes()) < 256 else np.uint16)
+        few = len(self._meta('classes') or ()) <= 256
+        found = _voxels(sample, 'pred_sem_seg').astype(np.uint8 if few else np.uint16)
         lies = sample['pred_sem_seg'].get('affine', sample['affine'])  # on either grid
         on_source = found
         if self.grid == 'source' or self.save_predictions:
@@ -102,9 +108,10 @@ class VolumeMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the cases of all ranks, print and write; runs on the first rank."""
-        names = list(self._classes())
-        rules = dict(self.rules._asdict(), absent_text=ABSENT_RULES[self.rules.absent], grid=self.grid)
-        summary = summarize(results, reported=self._meta('reported') or names, rules=rules)
+        names, regions = list(self._classes()), self._meta('regions') or {}
+        reported = self._meta('reported') or [name for name in names if name not in regions]
+        rules = dict(state_rules(self.rules), grid=self.grid)
+        summary = summarize(results, reported=reported, rules=rules, regions=regions)
         if self.show_table:
             print_table(summary, title=f'{len(results)} cases, {self.grid} grid')
         if self.out_dir is not None:
@@ -117,14 +124,14 @@ class VolumeMetric(BaseMetric):
     def _meta(self, key: str) -> Any:
         return (self.dataset_meta or {}).get(key)
 
-    def _classes(self) -> dict[str, int]:
+    def _classes(self) -> dict[str, Ids]:
         names = self._meta('classes')
-        if not names or len(names) < 2:
+        if not names:
             raise ValueError(
                 'VolumeMetric needs the class names, background first: set metainfo=dict(classes=(...)) of the data '
                 f'set, got {names!r}'
             )
-        return {name: label for label, name in enumerate(names) if label > 0}
+        return scored_classes(names, self._meta('regions'))
 
     def _read_truth(self, sample: dict) -> np.ndarray:
         path = sample.get('label_path')

@@ -165,10 +165,10 @@ class _Stage(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, x, y, z) to the same shape."""
-        tokens = features.movedim(1, -1)
+        tokens = features.movedim(1, 4)
         for block in self.blocks:
             tokens = block(tokens)
-        return tokens.movedim(-1, 1)
+        return tokens.movedim(4, 1)
 
 
 class _Down(nn.Module):

@@ -141,4 +141,4 @@ class UNETREncoder(BaseModule):
     def _to_volume(self, tokens: Tensor) -> Tensor:
         """(N, T, F) to (N, F, gx, gy, gz)."""
         grid = [side // PATCH for side in self.img_size]
-        return tokens.transpose(1, 2).reshape(len(tokens), -1, *grid)
+        return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, *grid)

@@ -17,4 +17,4 @@ class VolumeLayerNorm(nn.LayerNorm):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, X, Y, Z) to the same shape."""
-        return super().forward(features.movedim(1, -1)).movedim(-1, 1)
+        return super().forward(features.movedim(1, 4)).movedim(4, 1)

@@ -75,7 +75,7 @@ class WindowAttention(nn.Module):
             (N * windows, T, C).
         """
         q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (queries, keys, values))
-        bias = self._bias(windows, count=len(queries)).to(v.dtype)
+        bias = self._bias(windows, count=queries.shape[0]).to(v.dtype)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (N * windows, heads, T, d)
         return self.output(mixed.transpose(1, 2).flatten(2))
 
@@ -89,7 +89,7 @@ class WindowAttention(nn.Module):
             return bias
         apart = ~windows.neighbours(bias.device)[:, None]
         bias = bias.masked_fill(apart, -math.inf)  # (windows, heads, T, T)
-        return bias.repeat(count // len(bias), 1, 1, 1)
+        return bias.repeat(count // bias.shape[0], 1, 1, 1)
 
 
 def position_rows(window: Size3, table_window: Size3, *, published: bool, device: torch.device | str) -> Tensor:

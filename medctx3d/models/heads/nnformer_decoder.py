@@ -122,10 +122,10 @@ class _Level(nn.Module):
         """(N, 2C, ...) and (N, C, x, y, z) to (N, C, x, y, z)."""
         # output_size: a grid that lost its odd last token on the way down gets it back, holding the bias alone
         upsampled = self.up(self.norm(coarse), output_size=list(skip.shape[2:]))
-        tokens = self.cross(upsampled.movedim(1, -1), skip.movedim(1, -1))
+        tokens = self.cross(upsampled.movedim(1, 4), skip.movedim(1, 4))
         for block in self.blocks:
             tokens = block(tokens)
-        return tokens.movedim(-1, 1)
+        return tokens.movedim(4, 1)
 
 
 def _steps(strides: Sequence[Size3]) -> list[Size3]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from medctx3d.models.segmentors.postprocess import Step, postprocess
 from medctx3d.structures import VolumeData, VolumeDataSample
 from medctx3d.typing import PlaneSink, SegmentsVolumes, WindowScorer
 from medctx3d.utils.geometry import grid_map
@@ -57,6 +58,7 @@ def predict_volumes(
     *,
     inferer: SegmentsVolumes | Callable[..., Tensor] | None,
     network: WindowScorer,
+    postprocessing: Sequence[Step] = (),
     keep_logits: bool = False,
     on_source: bool = False,
     sinks: Sequence[PlaneSink] = (),
@@ -71,6 +73,7 @@ def predict_volumes(
         samples: N samples to complete.
         inferer: Streams if it can ``segment``; else it gives scores of whole volumes. None: one window.
         network: Windows to scores.
+        postprocessing: Steps on the labels, on the grid they lie on.
         keep_logits: Also keep ``seg_logits`` of the working grid, which takes the memory of all scores at once.
         on_source: Interpolate scores on the file's grid.
         sinks: Get the scores on the grid of the labels.
@@ -84,23 +87,26 @@ def predict_volumes(
                 'scores can only be written by an inferer that streams, without test_cfg.keep_logits: use '
                 f"model.inferer=dict(type='StreamedWindowInferer', ...), got {type(inferer).__name__}"
             )
-        return _from_whole_scores(
-            network(inputs) if inferer is None else inferer(inputs, network), samples, keep_logits
-        )
+        scores = network(inputs) if inferer is None else inferer(inputs, network)
+        return _from_whole_scores(scores, samples, postprocessing, keep_logits)
     for volume, sample in zip(inputs, samples, strict=True):
         known = on_source and all(key in sample for key in ('affine', 'source_affine', 'source_shape'))
         onto = grid_map(sample.affine, sample.source_affine, sample.source_shape) if known else None
         found = inferer.segment(volume, network, onto=onto, sinks=sinks)
         meta = _meta(sample, 'affine' if onto is None else 'source_affine')
-        sample.pred_sem_seg = VolumeData(data=found.labels[None], metainfo=meta)
+        labels = postprocess(postprocessing, found.labels[None], meta.get('affine'))
+        sample.pred_sem_seg = VolumeData(data=labels, metainfo=meta)
         sample.set_metainfo(dict(windows=found.windows, skipped_windows=found.skipped))
     return samples
 
 
-def _from_whole_scores(logits: Tensor, samples: list[VolumeDataSample], keep: bool) -> list[VolumeDataSample]:
+def _from_whole_scores(
+    logits: Tensor, samples: list[VolumeDataSample], steps: Sequence[Step], keep: bool
+) -> list[VolumeDataSample]:
     for scores, sample in zip(logits, samples, strict=True):
         meta = _meta(sample, 'affine')
-        sample.pred_sem_seg = VolumeData(data=scores.max(dim=0, keepdim=True).indices, metainfo=meta)
+        labels = postprocess(steps, scores.max(dim=0, keepdim=True).indices, meta.get('affine'))
+        sample.pred_sem_seg = VolumeData(data=labels, metainfo=meta)
         if keep:
             sample.seg_logits = VolumeData(data=scores, metainfo=meta)
     return samples

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.segmentors.one_batch import answer_as_one_batch, refuse_batch_statistics
+from medctx3d.models.segmentors.postprocess import Step, build_steps
 from medctx3d.models.segmentors.prediction import predict_volumes, read_test_cfg
 from medctx3d.models.segmentors.sequential_step import sequential_step
 from medctx3d.models.segmentors.truth import batch_truth
@@ -37,6 +38,7 @@ class VolumeSegmentor(BaseModel):
         teacher: Such as ``dict(type='EMATeacher')``; needed by heads that follow one.
         inferer: Such as ``dict(type='StreamedWindowInferer')``, or a MONAI inferer, for whole volumes; None: the
             network sees the volume at once.
+        postprocessing: Steps on predicted labels, in this order, such as ``dict(type='FillHoles', classes=(1,))``.
         passes: How the student's passes of one step are run, with the same gradients. ``sum``: one after another, then
             one backward pass. ``sequential``: each with a backward pass of its own, in the memory of one.
             ``concatenated``: as one batch, for networks without statistics over the batch.
@@ -58,6 +60,7 @@ class VolumeSegmentor(BaseModel):
         auxiliary: dict[str, dict | nn.Module] | None = None,
         teacher: dict | None = None,
         inferer: dict | Any | None = None,
+        postprocessing: Sequence[dict | Step] | None = None,
         passes: Passes = 'sum',
         test_cfg: dict | None = None,
         data_preprocessor: dict | nn.Module | None = None,
@@ -75,6 +78,7 @@ class VolumeSegmentor(BaseModel):
         if teacher is not None:
             self.teacher = MODELS.build(teacher, default_args=dict(model=self.network))
         self.inferer = TASK_UTILS.build(inferer) if isinstance(inferer, dict) else inferer
+        self.postprocessing = build_steps(postprocessing)
         self.predict_with, self.keep_logits, self.resample = read_test_cfg(
             test_cfg, has_teacher=self.teacher is not None
         )
@@ -210,6 +214,7 @@ class VolumeSegmentor(BaseModel):
             [VolumeDataSample() for _ in inputs] if data_samples is None else data_samples,
             inferer=self.inferer,
             network=self.scorer or partial(_first_logits, self.answering_network),
+            postprocessing=self.postprocessing,
             keep_logits=self.keep_logits,
             on_source=on_source,
             sinks=sinks,

@@ -1,0 +1,85 @@
+"""What a user of an exported or published network must know, as plain data that travels in the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from medctx3d.typing import Size3
+from medctx3d.utils.weights_file import weights_digest
+from medctx3d.version import __version__
+
+_INTENSITY = ('ScaleIntensity', 'NormalizeIntensity', 'ThresholdIntensity', 'ClipIntensity', 'HistogramNormalize')
+
+
+def describe(network: nn.Module, config: Config, metainfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts about a deployed network.
+
+    Args:
+        network: As it is deployed, with its weights.
+        config: That it was trained with; its test data set prepares volumes.
+        metainfo: Of that data set.
+
+    Returns:
+        ``data`` (the data set), ``classes`` and ``channels`` in the order of the tensors, ``orientation`` (axis
+        codes), ``spacing`` (mm), ``intensity`` and ``preprocessing`` (transforms of the load pipeline), ``window``
+        (X, Y, Z), versions, and ``weights_sha256``; None where the config does not say.
+    """
+    steps = load_pipeline(config)
+    channels = metainfo.get('channels') or 'image'
+    return dict(
+        data=str(_dataset(config).get('type', '')),
+        classes=list(metainfo.get('classes') or ()),
+        channels=[channels] if isinstance(channels, str) else list(channels),
+        orientation=_argument(steps, 'Orientationd', 'axcodes'),
+        spacing=_argument(steps, 'Spacingd', 'pixdim'),
+        intensity=[step for step in steps if _name(step).startswith(_INTENSITY)],
+        preprocessing=steps,
+        window=list(window_of(config)),
+        weights_sha256=weights_digest(network.state_dict()),
+        medctx3d=__version__,
+        torch=torch.__version__,
+    )
+
+
+def as_text(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Facts as text by key, for headers that hold nothing else; what is not text is JSON."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+
+
+def window_of(config: Config) -> Size3:
+    """The window (X, Y, Z) in which volumes are predicted.
+
+    Raises:
+        ValueError: The config has none.
+    """
+    window = (config.model.get('inferer') or {}).get('roi_size')
+    if not isinstance(window, list | tuple) or len(window) != 3:
+        raise ValueError(
+            f'model.inferer.roi_size must be the window (X, Y, Z) that the network is exported for, got {window!r}'
+        )
+    x, y, z = (int(side) for side in window)
+    return x, y, z
+
+
+def load_pipeline(config: Config) -> list[dict[str, Any]]:
+    """The load pipeline of the config's test (or validation) data set, as plain data."""
+    return json.loads(json.dumps(list(_dataset(config).get('load_pipeline') or ())))
+
+
+def _dataset(config: Config) -> Mapping[str, Any]:
+    loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
+    return loader.get('dataset') or {}
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    return str(step['type']).rpartition('.')[2]
+
+
+def _argument(steps: list[dict[str, Any]], name: str, argument: str) -> Any:
+    return next((step.get(argument) for step in steps if _name(step) == name), None)
