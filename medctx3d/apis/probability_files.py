@@ -18,10 +18,10 @@ from nibabel.filebasedimages import ImageFileError
 
 from medctx3d.apis.truth_files import Truth
 from medctx3d.datasets.checks import check_same_grid, few
-from medctx3d.datasets.volume_file import VolumeError, read_header
 from medctx3d.evaluation.metrics.summary import mean
 from medctx3d.evaluation.reliability import RELIABILITY_TEXT, Reliability
 from medctx3d.utils.nifti import read_labels
+from medctx3d.utils.volume_file import VolumeError, read_header
 
 _SLAB_BYTES = 2**26  # of float32 probabilities that are held at a time
 

@@ -13,13 +13,13 @@ from rich.progress import track
 
 from medctx3d.apis.truth_files import Truth
 from medctx3d.datasets.checks import check_same_grid, few
-from medctx3d.datasets.volume_file import VolumeError, read_header
 from medctx3d.evaluation.metrics.case_scores import score_case
 from medctx3d.evaluation.metrics.class_names import scored_classes
 from medctx3d.evaluation.metrics.score_rules import ScoreRules, check_rules, check_tolerances, state_rules
 from medctx3d.evaluation.metrics.summary import Scores, summarize
 from medctx3d.utils.geometry import spacing_of, to_source_grid
 from medctx3d.utils.nifti import read_labels
+from medctx3d.utils.volume_file import VolumeError, read_header
 
 
 class Rescoring(NamedTuple):
