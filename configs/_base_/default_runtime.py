@@ -8,6 +8,7 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     iteration_seed=dict(type='IterationSeedHook'),
+    nonfinite=dict(type='NonFiniteHook', policy='stop'),
     portable=dict(type='PortableCheckpointHook'),
     progress=dict(type='ProgressHook'),
 )

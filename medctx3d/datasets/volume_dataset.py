@@ -151,7 +151,7 @@ class VolumeDataset(BaseDataset):
             RuntimeError: A transform failed; the message names the case.
         """
         record = self.data_list[idx % len(self) // self.crops_per_volume]
-        sample = self._sample(record)
+        sample = dict(self._sample(record), draw=idx)
         with seeded(self.pipeline, draw_seed(self.seed, idx)):
             return run_pipeline(self.pipeline, sample, record['case'])
 

@@ -25,11 +25,13 @@ class CPUAmpOptimWrapper(OptimWrapper):
         clip_grad: As in mmengine's OptimWrapper.
     """
 
+    cast_dtype = torch.bfloat16
+
     def __init__(self, optimizer: Optimizer, accumulative_counts: int = 1, clip_grad: dict | None = None) -> None:
         super().__init__(optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Autocast around the forward pass."""
-        with super().optim_context(model), torch.autocast('cpu', dtype=torch.bfloat16):
+        with super().optim_context(model), torch.autocast('cpu', dtype=self.cast_dtype):
             yield

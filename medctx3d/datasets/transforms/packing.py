@@ -11,7 +11,7 @@ from monai.transforms import Transform
 from medctx3d.registry import TRANSFORMS
 from medctx3d.structures import VolumeData, VolumeDataSample
 
-META_KEYS = ('case', 'image_path', 'label_path', 'affine', 'source_affine', 'source_shape', 'source_range')
+META_KEYS = ('case', 'draw', 'image_path', 'label_path', 'affine', 'source_affine', 'source_shape', 'source_range')
 
 
 @TRANSFORMS.register_module()

@@ -2,6 +2,7 @@
 
 from medctx3d.engine.hooks.ema_teacher_hook import EMATeacherHook
 from medctx3d.engine.hooks.iteration_seed_hook import IterationSeedHook
+from medctx3d.engine.hooks.nonfinite_hook import NonFiniteHook
 from medctx3d.engine.hooks.objective_monitor_hook import ObjectiveMonitorHook
 from medctx3d.engine.hooks.portable_checkpoint_hook import PortableCheckpointHook
 from medctx3d.engine.hooks.progress_hook import ProgressHook
@@ -12,6 +13,7 @@ from medctx3d.engine.hooks.volume_visualization_hook import VolumeVisualizationH
 __all__ = [
     'EMATeacherHook',
     'IterationSeedHook',
+    'NonFiniteHook',
     'ObjectiveMonitorHook',
     'PortableCheckpointHook',
     'ProgressHook',

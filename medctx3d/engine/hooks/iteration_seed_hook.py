@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from medctx3d.engine.nonfinite import seed_step
 from medctx3d.registry import HOOKS
 
 
@@ -26,7 +24,4 @@ class IterationSeedHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed the CPU's and every device's generator."""
-        words = np.random.SeedSequence((runner.seed, runner.iter)).generate_state(3)
-        torch.manual_seed(int(words[0]) << 31 ^ int(words[1]))
-        np.random.seed(words[2])
-        random.seed(int(words[2]))
+        seed_step(runner.seed, runner.iter)
