@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,12 +38,14 @@ class InferenceRecord:
         out: The folder.
         identity: What results depend on, from :func:`model_identity`; folders of another identity are refused.
         run: Id of this run; all its processes share it.
+        extras: What the run writes beside the labels; a case without them is not done.
     """
 
-    def __init__(self, out: Path, identity: Mapping[str, Any], run: str) -> None:
+    def __init__(self, out: Path, identity: Mapping[str, Any], run: str, extras: Sequence[str] = ()) -> None:
         self.path = out / RECORD_FILE
         self.identity = json.loads(json.dumps(identity, default=str))
         self.run = run
+        self.extras = sorted(extras)
 
     def begin(self, cases: Mapping[str, str], about: Mapping[str, Any], *, overwrite: bool) -> None:
         """Enter a run.
@@ -87,13 +89,14 @@ class InferenceRecord:
             entry.get('status') == 'done'
             and entry.get('result') == result
             and entry.get('sources') == sources(case)
+            and set(self.extras) <= set(entry.get('extras', ()))
             and (self.path.parent / result).exists()
         )
 
     def note(self, case: Case, **entry: Any) -> None:
         """Set what is known of a case."""
         with self._changing() as content:
-            content['cases'][case.name] = dict(entry, run=self.run)
+            content['cases'][case.name] = dict(entry, extras=self.extras, run=self.run)
 
     def close(self, **about: Any) -> None:
         """Add to the description of this run."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -87,7 +86,7 @@ def segment_share(
 
 def _attempt(share: Share, segmenter: Segmenter, case: Case, future: Future[dict[str, Any]]) -> dict[str, Any]:
     """The record's entry of one case after it was tried."""
-    started, found = time.perf_counter(), sources(case)
+    found = sources(case)
     result = share.results[case.name]
     try:
         kept = segmenter.segment(case, future.result(), share.record.path.parent / result)
@@ -95,8 +94,7 @@ def _attempt(share: Share, segmenter: Segmenter, case: Case, future: Future[dict
         if isinstance(error, OSError) and error.errno in _FULL:
             raise
         return dict(status='failed', reason=case_reason(error), sources=found)
-    seconds = round(time.perf_counter() - started, 3)
-    return dict(status='done', result=result, sources=found, **kept, seconds_after_reading=seconds)
+    return dict(status='done', result=result, sources=found, **kept)
 
 
 def case_reason(error: BaseException) -> str:

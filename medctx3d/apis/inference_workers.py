@@ -28,6 +28,21 @@ class ModelSource(NamedTuple):
     options: PredictionOptions | None
 
 
+def check_workers(source: ModelSource | None, workers: int) -> None:
+    """Refuse a number of processes that cannot be.
+
+    Raises:
+        ValueError: It is below 1, or above 1 where the model is known as a module only.
+    """
+    if workers < 1:
+        raise ValueError(f'workers must be at least 1, got {workers}')
+    if workers > 1 and source is None:
+        raise ValueError(
+            'several workers build the model anew, each for itself: give VolumeInferencer the config and the '
+            'checkpoint, not a model'
+        )
+
+
 @contextmanager
 def helpers(source: ModelSource | None, share: Share, extras: Sequence[str]) -> Iterator[Callable[[], bool]]:
     """Processes that work on a run beside this one, ``share.workers - 1`` of them, ended with the block.
@@ -41,17 +56,7 @@ def helpers(source: ModelSource | None, share: Share, extras: Sequence[str]) -> 
 
     Yields:
         A function that waits a moment and says whether all of them have ended.
-
-    Raises:
-        ValueError: ``share.workers`` is no number of processes, or the model is known as a module only.
     """
-    if share.workers < 1:
-        raise ValueError(f'workers must be at least 1, got {share.workers}')
-    if share.workers > 1 and source is None:
-        raise ValueError(
-            'several workers build the model anew, each for itself: give VolumeInferencer the config and the '
-            'checkpoint, not a model'
-        )
     threads = torch.get_num_threads()
     each = max(1, threads // share.workers)
     context = multiprocessing.get_context('spawn')  # CUDA does not survive a fork

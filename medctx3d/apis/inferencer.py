@@ -19,7 +19,7 @@ from medctx3d.apis.inference_dataset import inference_dataset
 from medctx3d.apis.inference_progress import InferenceProgress, InferenceSummary
 from medctx3d.apis.inference_record import InferenceRecord, model_identity, versions
 from medctx3d.apis.inference_share import Share, case_reason, segment_share
-from medctx3d.apis.inference_workers import ModelSource, helpers
+from medctx3d.apis.inference_workers import ModelSource, check_workers, helpers
 from medctx3d.apis.init_model import init_model
 from medctx3d.apis.intensity_check import intensity_problem, intensity_window
 from medctx3d.apis.memory import check_memory
@@ -142,39 +142,39 @@ class VolumeInferencer:
             OSError: ``out_dir`` cannot be written to, or has too little space.
         """
         check_suffix(suffix)
+        check_workers(self.source, workers)
         self._check_extras(extras)
         cases = self.find(inputs, split=split)
         headers, problems = self.check(cases)
-        usable = [case for case in cases if case.name in headers]
         out = check_out_dir(out_dir, cases)
         run = f'{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}-{secrets.token_hex(3)}'
-        identity = model_identity(self.model, self._settings(suffix, extras))
-        record = InferenceRecord(out, identity, run)
+        record = InferenceRecord(out, model_identity(self.model, self._settings(suffix)), run, extras)
         results = {case.name: case.result_name(suffix) for case in cases}
         record.begin(results, self._about(workers), overwrite=overwrite)
-        kept = [case.name for case in usable if record.is_done(case, results[case.name])]
-        check_result_space(
-            out, {results[n]: headers[n] for n in headers if n not in kept}, bytes_per_voxel=self._extra_bytes(extras)
-        )
+        kept = {case.name for case in cases if record.is_done(case, results[case.name])}
+        due = {results[name]: header for name, header in headers.items() if name not in kept}
+        check_result_space(out, due, bytes_per_voxel=self._extra_bytes(extras))
         for case in cases:
             if case.name in problems:
                 record.note(case, status='failed', reason=problems[case.name])
-        needs = {n: prepared_bytes(header, len(self.channels), self.load_pipeline) for n, header in headers.items()}
-        share = Share(record, usable, results, needs, workers)
-        ahead = self.model.options.max_memory is None  # a bound counts one case
         self.extras = tuple(extras)
+        needs = {n: prepared_bytes(header, len(self.channels), self.load_pipeline) for n, header in headers.items()}
+        share = Share(record, [case for case in cases if case.name in headers], results, needs, workers)
         started = time.perf_counter()
         with InferenceProgress(record, headers, kept, shown=progress) as bar:
-            with helpers(self.source, share, extras) as ended:
-                segment_share(share, self, prefetch=ahead, on_change=bar.refresh)
-                while not bar.is_over() and not ended():
-                    bar.refresh()
-            segment_share(
-                share, self, prefetch=ahead, on_change=bar.refresh
-            )  # what helpers that were killed have left
-            bar.refresh()
+            self._work(share, bar)
         record.close(seconds=round(time.perf_counter() - started, 3))
         return InferenceSummary.of(record, results)
+
+    def _work(self, share: Share, bar: InferenceProgress) -> None:
+        """Segment all cases, with helpers if any; then what helpers that were killed have left."""
+        ahead = self.model.options.max_memory is None  # a bound counts one case
+        with helpers(self.source, share, self.extras) as ended:
+            segment_share(share, self, prefetch=ahead, on_change=bar.refresh)
+            while not bar.is_over() and not ended():
+                bar.refresh()
+        segment_share(share, self, prefetch=ahead, on_change=bar.refresh)
+        bar.refresh()
 
     def prepare(self, case: Case) -> dict[str, Any]:
         """Read a case as the test data set of the config does."""
@@ -216,11 +216,11 @@ class VolumeInferencer:
                 f'{type(self.model.inferer).__name__}'
             )
 
-    def _settings(self, suffix: str | None, extras: Sequence[str]) -> dict[str, Any]:
+    def _settings(self, suffix: str | None) -> dict[str, Any]:
         """Options that results depend on."""
         options = asdict(self.model.options)
         counted = {name: value for name, value in options.items() if name not in ('compile', 'max_memory')}
-        return dict(format=suffix, **counted, extras=sorted(extras))
+        return dict(format=suffix, **counted)
 
     def _extra_bytes(self, extras: Sequence[str]) -> float:
         """Bytes a voxel of probabilities and entropy."""

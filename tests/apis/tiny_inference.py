@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import torch
@@ -10,6 +13,12 @@ from torch import nn
 
 from medctx3d.registry import MODELS
 from medctx3d.typing import SegOutput
+
+NAMES = ['a', 'b', 'c']
+STREAMED = dict(type='StreamedWindowInferer', roi_size=(16, 16, 16))
+BLOCKS = np.zeros((10, 9, 8), np.uint8)
+BLOCKS[2:8, 3:7, 2:6] = 1
+BLOCKS[3:5, 4:6, 3:5] = 2
 
 
 @MODELS.register_module()
@@ -75,3 +84,16 @@ def save_scan(path, labels, affine, *, split_channels=False):
         image.set_sform(affine, 2)
         nib.save(image, path)
     return path
+
+
+def make_scans(folder: Path) -> Path:
+    """Three scans of ``BLOCKS``."""
+    folder.mkdir()
+    for name in NAMES:
+        save_scan(folder / f'{name}.nii.gz', BLOCKS, np.diag([1.0, 2, 3, 1]))
+    return folder
+
+
+def read_record(folder: Path) -> dict:
+    """What the record of ``folder/out`` says."""
+    return json.loads((folder / 'out' / 'inference.json').read_text())
