@@ -4,10 +4,10 @@
     python tools/rescore.py predictions --truth data/labelsTs --classes background liver spleen --out rescored
     python tools/rescore.py predictions --truth dataset.json --split test --convention synapse-zero --out rescored
 
-Predictions are <case>.nii.gz, or .nrrd, .mha, ... The truth is a folder of files with the same names, a Decathlon JSON,
-or the test split of a config, which also knows classes, regions and the label map. results.json states every rule that was used;
-per_case.csv has a row per case and class. With --probabilities, volumes (X, Y, Z, K) of the K classes' probabilities
-under the same names are judged too: calibration and entropy.
+Predictions are <case>.nii.gz, or .nrrd, .mha, ... The truth is a folder of files with the same names, a Decathlon
+JSON, or the test split of a config, which also knows classes, regions and the label map. results.json states every
+rule that was used; per_case.csv has a row per case and class. With --probabilities, volumes (X, Y, Z, K) of the K
+classes' probabilities under the same names are judged too: calibration and entropy.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ def find_truth(
     """Find label files and class names.
 
     Args:
-        source: A folder of label files, ``<case>.nii.gz`` or another format; a Decathlon JSON; None takes the config's.
+        source: A folder of label files, ``<case>.nii.gz`` or another format; a Decathlon JSON; or None, which takes
+            those of the config.
         config: Whose ``test_dataloader`` names the cases, classes, regions and the label map.
         split: Which list of a JSON.
         metainfo: Goes before what the JSON or the config say.
