@@ -15,7 +15,6 @@ import os
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from torch.distributed.elastic.multiprocessing.errors import record
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.splits import check_config_splits, prepare_splits, require_labels
@@ -103,4 +102,4 @@ def drop_training(config: Config) -> None:
 
 
 if __name__ == '__main__':
-    run_tool(record(main))  # torchrun then names the rank, the host and the error that ended a job
+    run_tool(main)

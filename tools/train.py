@@ -19,7 +19,6 @@ import subprocess
 
 import torch
 from mmengine.dist import is_main_process
-from torch.distributed.elastic.multiprocessing.errors import record
 
 from medctx3d.apis.config_consistency import require_keys
 from medctx3d.apis.training import set_randomness, train_config
@@ -118,4 +117,4 @@ def check_requeue(args: argparse.Namespace) -> None:
 
 
 if __name__ == '__main__':
-    run_tool(record(main))  # torchrun then names the rank, the host and the error that ended a job
+    run_tool(main)

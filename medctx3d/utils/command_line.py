@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 from rich.console import Console
+from torch.distributed.elastic.multiprocessing.errors import record
 
 TRACEBACK = 'MEDCTX3D_TRACEBACK'
 
@@ -36,11 +37,14 @@ def run_tool(main: Callable[[], None]) -> None:
 
     A wrong file, value or option raises ValueError or OSError somewhere with a message that says what to do; the
     call stack in front of it helps nobody who does not know the code. Every other error is a defect of the program
-    and keeps its traceback. ``MEDCTX3D_TRACEBACK=1`` shows it always.
+    and keeps its traceback. ``MEDCTX3D_TRACEBACK=1`` shows it always. In a job of torchrun the error is recorded too:
+    torchrun then names the rank, the host and the error that ended the job.
 
     Args:
         main: Reads ``sys.argv`` itself.
     """
+    if 'TORCHELASTIC_ERROR_FILE' in os.environ:
+        main = record(main)
     try:
         main()
     except (ValueError, OSError) as error:
