@@ -60,6 +60,8 @@ def init_model(
     if 'teacher' not in names:
         settings.pop('teacher', None)
     files = [checkpoint] if checkpoint is None or isinstance(checkpoint, (str, Path)) else list(checkpoint)
+    if not files:
+        raise ValueError('checkpoint must be a file, several, or None for the initial weights, got an empty list')
     models = [_with_weights(settings, file, with_teacher='teacher' in names) for file in files]
     model = models[0]
     model.cfg, model.options = cfg, options

@@ -65,9 +65,10 @@ def apply_options(model: Any, networks: Sequence[nn.Module], options: Prediction
                 'skip_air: the load pipeline does not settle the value of air (a clipped ScaleIntensityRanged would): '
                 'name it, model.inferer.air=VALUE, or show all windows'
             )
-    if options.max_memory is not None and torch.cuda.is_available():
-        total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, options.max_memory / total))
+    device = next((weight.device for weight in model.parameters()), torch.device('cpu'))
+    if options.max_memory is not None and device.type == 'cuda':
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, options.max_memory / total), device)
 
 
 def _swaps(model: Any, axes: tuple[int, ...]) -> list[tuple[int, int]]:

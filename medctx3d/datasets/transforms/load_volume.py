@@ -87,7 +87,7 @@ def _read_image(paths: list[str], *, keep_integers: bool) -> tuple[np.ndarray, n
         stored, affine = read_volume(path)
         kept = keep_integers and stored.dtype in _TENSOR_INTEGERS
         with np.errstate(over='ignore'):  # beyond float32 becomes infinite, and that is refused with the file's name
-            voxels = stored.astype(stored.dtype.newbyteorder('=') if kept else np.float32, order='K', copy=not kept)
+            voxels = stored.astype(stored.dtype if kept else np.float32, order='K', copy=not kept)
         if stored.dtype.kind == 'f':
             check_finite(voxels, path)
         channels.append(voxels[None] if voxels.ndim == 3 else np.moveaxis(voxels, 3, 0))
