@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
+from medctx3d.models.segmentors.auxiliary_checks import check_auxiliary
 from medctx3d.models.segmentors.one_batch import answer_as_one_batch, refuse_batch_statistics
 from medctx3d.models.segmentors.postprocess import Step, build_steps
 from medctx3d.models.segmentors.prediction import predict_volumes, read_test_cfg
@@ -83,14 +84,7 @@ class VolumeSegmentor(BaseModel):
             test_cfg, has_teacher=self.teacher is not None
         )
         self.scorer: WindowScorer | None = None  # set for prediction: mirrors, several networks
-        for name, head in heads.items():
-            if not isinstance(head, AuxiliaryHead):
-                raise TypeError(f'auxiliary head {name!r} must be an AuxiliaryHead, got {type(head).__name__}')
-            if head.requires_teacher and self.teacher is None:
-                raise ValueError(
-                    f'auxiliary head {name!r} ({type(head).__name__}) follows a teacher, but the model has none: '
-                    "add teacher=dict(type='EMATeacher') to the model"
-                )
+        check_auxiliary(heads, has_teacher=self.teacher is not None)
         if passes not in get_args(Passes):
             raise ValueError(f'VolumeSegmentor: passes must be one of {get_args(Passes)}, got {passes!r}')
         if passes == 'concatenated' and heads:
