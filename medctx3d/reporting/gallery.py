@@ -63,8 +63,9 @@ def show_cases(
 
 
 def _add(gallery: Gallery, case: ShownCase, budget: int) -> None:
-    gallery.pictures[case.case] = draw_case(case)
-    packed = pack_case(case, budget)
+    slices = case.slices()
+    gallery.pictures[case.case] = draw_case(case, slices)
+    packed = pack_case(case, budget, start=slices)
     if packed is None:
         gallery.missing.append(f'Case {case.case} is too large for the viewer of a page of this size (--page-mb).')
     else:

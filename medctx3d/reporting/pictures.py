@@ -40,12 +40,16 @@ class Picture(NamedTuple):
     letters: str
 
 
-def draw_case(case: ShownCase) -> list[Picture]:
-    """Three planes for each of the layers that a case has, true to mm, through the same slices."""
+def draw_case(case: ShownCase, slices: tuple[int, int, int]) -> list[Picture]:
+    """Three planes for each of the layers that a case has, true to mm, through the same slices.
+
+    Args:
+        case: With at least an image.
+        slices: Index along right, anterior and superior, such as those of ``case.slices()``.
+    """
     grey, spacing = to_ras(case.grey, case.affine), ras_spacing(case.affine)
     layers = {'truth': case.truth, 'prediction': case.prediction, 'difference': case.difference()}
     turned = {name: to_ras(labels, case.affine) for name, labels in layers.items() if labels is not None}
-    slices = case.slices()
     scale = _SIDE / max(np.multiply(grey.shape, spacing))  # pixels per mm
     pictures = []
     for name, labels in (turned or {'image': np.zeros_like(grey)}).items():

@@ -19,7 +19,7 @@ _LEAST = 8  # voxels along an axis below which it is not made coarser
 _DENSEST = 4  # voxels that a byte of base64 holds at best: what cannot fit is not compressed to find that out
 
 
-def pack_case(case: ShownCase, budget: int) -> dict[str, Any] | None:
+def pack_case(case: ShownCase, budget: int, *, start: tuple[int, int, int]) -> dict[str, Any] | None:
     """The volumes of a case as base64 of ``.nii.gz``, together at most ``budget`` bytes.
 
     Neighbouring voxels are joined until the volumes fit: intensities by their mean, class ids by taking every n-th.
@@ -28,11 +28,11 @@ def pack_case(case: ShownCase, budget: int) -> dict[str, Any] | None:
     Args:
         case: With at least an image.
         budget: Bytes of base64.
+        start: Index along right, anterior and superior of the voxel to look at first.
 
     Returns:
         ``case``, ``shape`` and ``spacing`` (mm) as shown, ``factors`` per axis (1 = every voxel), ``volumes`` by name,
-        and ``start``, the place along right, anterior and superior to look at first; None where even the coarsest
-        is too large.
+        and ``start`` in parts (0 to 1) of the volume's sides; None where even the coarsest is too large.
     """
     factors = np.ones(3, dtype=int)
     while True:
@@ -50,7 +50,7 @@ def pack_case(case: ShownCase, budget: int) -> dict[str, Any] | None:
         shape=shape,
         spacing=[round(edge, 3) for edge in spacing_of(affine)],
         factors=factors.tolist(),
-        start=_start(case),
+        start=_parts(case, start),
         volumes=volumes,
     )
 
@@ -70,10 +70,9 @@ def _volumes(case: ShownCase, factors: np.ndarray) -> tuple[dict[str, str], np.n
     return volumes, affine, shape
 
 
-def _start(case: ShownCase) -> list[float]:
-    """Parts (0 to 1) of the volume's sides, in RAS+ order."""
+def _parts(case: ShownCase, index: tuple[int, int, int]) -> list[float]:
     sizes = to_ras(case.grey, case.affine).shape
-    return [round((index + 0.5) / size, 4) for index, size in zip(case.slices(), sizes, strict=True)]
+    return [round((place + 0.5) / size, 4) for place, size in zip(index, sizes, strict=True)]
 
 
 def _nifti(voxels: np.ndarray, affine: np.ndarray) -> str:

@@ -26,12 +26,20 @@ def case(shape=(40, 36, 12), *, prediction=True):
     return ShownCase('a', grey, AFFINE, truth, moved if prediction else None)
 
 
+def packed_of(shown, budget):
+    return pack_case(shown, budget, start=shown.slices())
+
+
+def drawn_of(shown):
+    return draw_case(shown, shown.slices())
+
+
 def unpack(text):
     return nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
 
 
 def test_a_case_within_its_budget_is_packed_voxel_by_voxel():
-    packed = pack_case(case(), 10**6)
+    packed = packed_of(case(), 10**6)
     assert packed['factors'] == [1, 1, 1]
     for name, expected in dict(image=case().grey, truth=case().truth, prediction=case().prediction).items():
         image = unpack(packed['volumes'][name])
@@ -41,7 +49,7 @@ def test_a_case_within_its_budget_is_packed_voxel_by_voxel():
 
 @pytest.mark.parametrize('budget', [20_000, 6_000])
 def test_a_case_beyond_its_budget_is_made_coarser_along_its_finest_axes(budget):
-    packed = pack_case(case(), budget)
+    packed = packed_of(case(), budget)
     assert sum(map(len, packed['volumes'].values())) <= budget
     assert packed['factors'][2] == 1
     assert max(packed['factors']) > 1
@@ -56,23 +64,23 @@ def test_a_case_beyond_its_budget_is_made_coarser_along_its_finest_axes(budget):
 
 
 def test_a_case_that_cannot_fit_is_left_out():
-    assert pack_case(case(), 100) is None
+    assert packed_of(case(), 100) is None
 
 
 def test_the_viewer_starts_where_most_is_wrong():
-    x, _, z = pack_case(case(), 10**6)['start']
+    x, _, z = packed_of(case(), 10**6)['start']
     wrong = np.flatnonzero(case().difference().any(axis=(1, 2)))
     assert np.abs((wrong + 0.5) / 40 - (1 - x)).min() < 1e-3  # the first axis points left
     assert 4 / 12 < z < 8 / 12
 
 
 def test_a_case_without_prediction_has_its_truth_alone():
-    assert set(pack_case(case(prediction=False), 10**6)['volumes']) == {'image', 'truth'}
-    assert {picture.layer for picture in draw_case(case(prediction=False))} == {'truth'}
+    assert set(packed_of(case(prediction=False), 10**6)['volumes']) == {'image', 'truth'}
+    assert {picture.layer for picture in drawn_of(case(prediction=False))} == {'truth'}
 
 
 def test_pictures_show_three_planes_of_each_layer_true_to_mm():
-    pictures = draw_case(case())
+    pictures = drawn_of(case())
     assert [picture.layer for picture in pictures] == ['truth'] * 3 + ['prediction'] * 3 + ['difference'] * 3
     assert [picture.plane for picture in pictures[:3]] == ['axial', 'coronal', 'sagittal']
     for picture in pictures[:3]:
@@ -87,4 +95,4 @@ def test_pictures_show_three_planes_of_each_layer_true_to_mm():
 
 def test_ids_beyond_a_byte_keep_their_value():
     large = case()._replace(truth=np.where(case().truth > 0, 700, 0))
-    assert np.asarray(unpack(pack_case(large, 10**6)['volumes']['truth']).dataobj).max() == 700
+    assert np.asarray(unpack(packed_of(large, 10**6)['volumes']['truth']).dataobj).max() == 700
