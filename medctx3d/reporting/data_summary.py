@@ -12,10 +12,11 @@ from mmengine.config import Config
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import image_paths
-from medctx3d.datasets.volume_file import VolumeHeader, read_header
 from medctx3d.registry import DATASETS
 from medctx3d.reporting.work_dir import WorkDir, newest_config
 from medctx3d.utils.geometry import spacing_of
+from medctx3d.utils.volume_file import read_header
+from medctx3d.utils.volume_header import VolumeHeader
 
 STAGES = {'train': 'training', 'val': 'validation', 'test': 'test'}
 _ML = 1000.0  # mm^3

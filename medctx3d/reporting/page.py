@@ -122,7 +122,10 @@ def _number(value: float | None, metric: str) -> str:
 def _words(value: Any) -> str:
     """A value of a rule or a seed as a person writes it."""
     if isinstance(value, Mapping):
-        return '; '.join(f'{key}: {_words(item)}' for key, item in value.items()) or 'none'
+        pairs = [
+            (key, f'({_words(item)})' if isinstance(item, Mapping) else _words(item)) for key, item in value.items()
+        ]
+        return '; '.join(f'{key}: {words}' for key, words in pairs) or 'none'
     if isinstance(value, (list, tuple)):
         return ', '.join(map(_words, value)) or 'none'
     if value is None or isinstance(value, bool):

@@ -6,18 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-_HEADINGS = {
-    'dice': 'Dice',
-    'iou': 'IoU',
-    'hd95': 'HD95 (mm)',
-    'hd': 'HD (mm)',
-    'asd': 'ASD (mm)',
-    'assd': 'ASSD (mm)',
-    'nsd': 'NSD',
-    'volume_difference_ml': 'volume difference (mL)',
-}
-_LOW_IS_GOOD = ('hd95', 'hd', 'asd', 'assd')
-_SIGNED = ('volume_difference_ml',)  # good near 0
+from medctx3d.evaluation.metrics.metric_table import METRICS, merit
+
+_DECIMALS = 4  # of a metric that the package does not know
 
 
 class CaseScore(NamedTuple):
@@ -35,20 +26,18 @@ class CaseScore(NamedTuple):
 
 
 def heading(metric: str) -> str:
-    """Name of a metric for people, with its unit."""
-    return _HEADINGS.get(metric, metric.replace('_', ' '))
+    """Name of a metric for people, with its unit; of a plugin's metric as it is."""
+    return METRICS[metric].heading if metric in METRICS else metric.replace('_', ' ')
 
 
 def decimals(metric: str) -> int:
     """Digits after the point that a table shows of a metric."""
-    return 1 if metric in _LOW_IS_GOOD or metric in _SIGNED else 3
+    return METRICS[metric].decimals if metric in METRICS else _DECIMALS
 
 
-def merit(metric: str, value: float) -> float:
-    """The value turned so that higher is better."""
-    if metric in _SIGNED:
-        return -abs(value)
-    return -value if metric in _LOW_IS_GOOD else value
+def good(metric: str, value: float) -> float:
+    """The value turned so that higher is better, as a metric that the package does not know already is."""
+    return float(merit(metric, value)) if metric in METRICS else value
 
 
 def case_scores(results: Mapping[str, Any]) -> list[CaseScore]:
@@ -78,7 +67,7 @@ def worst_and_best(scores: Sequence[CaseScore], metric: str, count: int) -> tupl
     """
     ranked = sorted(
         (score for score in scores if score.mean[metric] is not None),
-        key=lambda score: merit(metric, score.mean[metric] or 0.0),
+        key=lambda score: good(metric, score.mean[metric] or 0.0),
     )
     names = [score.case for score in ranked]
     worst = names[:count]

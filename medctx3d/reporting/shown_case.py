@@ -10,8 +10,8 @@ import numpy as np
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import image_paths
-from medctx3d.datasets.volume_file import read_volume
 from medctx3d.utils.nifti import read_labels
+from medctx3d.utils.volume_file import read_volume
 from medctx3d.visualization.difference import difference_map
 from medctx3d.visualization.planes import richest_slices, to_ras
 

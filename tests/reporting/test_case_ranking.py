@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medctx3d.reporting.scores import CaseScore, case_scores, heading, merit, ranking_metric, worst_and_best
+from medctx3d.reporting.scores import CaseScore, case_scores, good, heading, ranking_metric, worst_and_best
 
 
 def scored(values, metric='dice'):
@@ -23,7 +23,7 @@ def test_a_large_distance_is_worse_than_a_small_one():
 
 
 def test_a_volume_difference_is_good_near_zero():
-    assert merit('volume_difference_ml', -3.0) == merit('volume_difference_ml', 3.0) < merit('volume_difference_ml', 1)
+    assert good('volume_difference_ml', -3.0) == good('volume_difference_ml', 3.0) < good('volume_difference_ml', 1)
 
 
 def test_a_case_that_is_not_scored_is_neither_worst_nor_best():

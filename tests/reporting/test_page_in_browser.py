@@ -133,15 +133,15 @@ def test_another_case_is_shown(page):
 def test_the_table_sorts_by_any_metric_and_class(page):
     hd95 = page.get_by_role('button', name='HD95')
     hd95.click()
-    assert column(page, 3) == ['1.0', '2.0', '3.0', '4.0']
+    assert column(page, 3) == ['1.00', '2.00', '3.00', '4.00']
     hd95.click()
-    assert column(page, 3) == ['4.0', '3.0', '2.0', '1.0']
+    assert column(page, 3) == ['4.00', '3.00', '2.00', '1.00']
     assert page.locator('#case-table [aria-sort=descending]').inner_text().startswith('HD95')
     page.get_by_role('button', name='case').click()
     assert column(page, 1) == ['image0', 'image1', 'image2', 'image3']
     page.select_option('#case-class', 'far')
     page.get_by_role('button', name='Dice').click()
-    assert column(page, 2) == ['0.500', '0.500', '0.500', '–']
+    assert column(page, 2) == ['0.5000', '0.5000', '0.5000', '–']
     page.select_option('#case-class', '')
 
 

@@ -94,7 +94,7 @@ def test_json_and_markdown_say_what_the_page_says(run, root):
         assert f'| {case} |' in markdown
     for text in (page.text, markdown):
         assert 'absent' in text
-        assert '0.900' in text
+        assert '0.9000' in text
 
 
 def test_names_are_text_wherever_they_stand(run, root):
