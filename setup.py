@@ -40,7 +40,7 @@ setup(
     long_description_content_type='text/markdown',
     author='The medctx3d authors',
     license='Apache-2.0',
-    license_files=['LICENSE'],
+    license_files=['LICENSE', 'medctx3d/reporting/assets/niivue.LICENSE.txt'],
     classifiers=[
         'Development Status :: 3 - Alpha',
         'Intended Audience :: Science/Research',
