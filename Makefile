@@ -13,7 +13,7 @@ TEST_ARGS ?=
 export OMP_WAIT_POLICY = PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types coverage check docs clean
+.PHONY: help setup demo test browser lint format types coverage check docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ demo: $(READY) ## phantom volumes, a MedContext training on the CPU, test, pictu
 
 test: $(READY) ## the test suite on two processes, long runs left out (TEST_ARGS="-k mask" or "-m slow")
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist loadfile -m 'not slow' $(TEST_ARGS)
+
+browser: $(READY) ## the page of tools/report.py in the distribution's chromium
+	$(RUN) -m pip install --disable-pip-version-check --quiet -c requirements/constraints.txt -r requirements/browser.txt
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m browser tests/reporting $(TEST_ARGS)
 
 lint: $(READY) ## ruff (rules and format) and spelling
 	$(RUN) -m ruff check $(SOURCES)

@@ -40,7 +40,7 @@ setup(
     long_description_content_type='text/markdown',
     author='The medctx3d authors',
     license='Apache-2.0',
-    license_files=['LICENSE'],
+    license_files=['LICENSE', 'medctx3d/reporting/assets/niivue.LICENSE.txt'],
     classifiers=[
         'Development Status :: 3 - Alpha',
         'Intended Audience :: Science/Research',
@@ -51,7 +51,7 @@ setup(
     ],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['medctx3d', 'medctx3d.*']),
-    package_data={'medctx3d': ['py.typed']},
+    package_data={'medctx3d': ['py.typed'], 'medctx3d.reporting': ['templates/*', 'assets/*']},
     install_requires=requirements('runtime'),
     extras_require={name: requirements(name) for name in ('optional', 'tests', 'docs')},
     zip_safe=False,

@@ -24,6 +24,7 @@ LAYERS = {
     'engine': 3,
     'apis': 4,
     'export': 4,
+    'reporting': 4,
     'studies': 5,
 }
 MODEL_LAYERS = {  # inside models

@@ -1,4 +1,4 @@
-"""The whole way in a few minutes on a CPU: generate scans, train MedContext, test, predict, draw.
+"""The whole way in a few minutes on a CPU: generate scans, train MedContext, test, predict, report.
 
     make demo
     python tools/demo.py --work-dir work_dirs/demo --iterations 700
@@ -69,6 +69,7 @@ def main() -> None:
                 *store,
             ],
         ),
+        ('report', ['tools/report.py', str(work_dir)]),
     ]
     for number, (title, command) in enumerate(steps, 1):
         console.rule(f'{number}/{len(steps)}  {title}', align='left')
@@ -89,6 +90,7 @@ def report(console: Console, work_dir: Path, checkpoint: Path, seconds: float) -
         f'Held-out mean Dice {mean["dice"]:.3f}, HD95 {mean["hd95"]:.1f} mm, NSD {mean["nsd"]:.3f}; '
         f'{seconds:.0f} s in all.',
         '',
+        f'  report       {work_dir}/report.html, to open in a browser',
         f'  figures      {work_dir}/results.json, {work_dir}/per_case.csv',
         f'  predictions  {work_dir}/predictions/*.nii.gz, to open over {work_dir}/data/imagesTr/*',
         f'  pictures     {work_dir}/overlays/*.png',

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from mmengine.dist import master_only
-from mmengine.visualization import Visualizer
+from mmengine.visualization import MLflowVisBackend, Visualizer
 
 from medctx3d.registry import VISUALIZERS
 from medctx3d.structures import VolumeData, VolumeDataSample
@@ -68,6 +70,45 @@ class VolumeVisualizer(Visualizer):
             write_picture(out_file, picture)
         else:
             self.add_image(name, picture, step)
+
+    @master_only
+    def add_image(self, name: str, image: np.ndarray, step: int = 0) -> None:
+        """Hand a picture to every backend, under a name that it can keep.
+
+        Args:
+            name: Of the picture; what is no letter, digit, ``-``, ``_`` or ``.`` becomes ``_``, since names become
+                files.
+            image: (height, width, 3) uint8 RGB.
+            step: Global step.
+        """
+        name = re.sub(r'[^\w.-]', '_', name)
+        for backend in self._vis_backends.values():
+            # MLflow files a picture under its name alone: without an ending it refuses it, without the step each
+            # validation would replace the one before.
+            kept = f'{name}_{step}.png' if isinstance(backend, MLflowVisBackend) else name
+            backend.add_image(kept, image, step)
+
+    @master_only
+    def add_scalar(self, name: str, value: float | torch.Tensor | np.ndarray, step: int = 0) -> None:
+        """Hand a value to every backend; see :meth:`add_scalars`."""
+        self.add_scalars({name: value}, step)
+
+    @master_only
+    def add_scalars(
+        self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Hand values to every backend; MLflow gets ``dice.liver`` for ``dice/liver``.
+
+        Its file store keeps a metric in a file of its name, so that ``dice`` and ``dice/liver`` exclude each other.
+
+        Args:
+            scalar_dict: Values by name.
+            step: Global step.
+            file_path: A further file that ``LocalVisBackend`` writes them to.
+        """
+        flat = {name.replace('/', '.'): value for name, value in scalar_dict.items()}
+        for backend in self._vis_backends.values():
+            backend.add_scalars(flat if isinstance(backend, MLflowVisBackend) else scalar_dict, step, file_path)
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
