@@ -53,7 +53,7 @@ class CheckpointStore:
         try:
             listed = json.loads((self.folder / MANIFEST).read_text(encoding='utf-8'))
             return [StoredCheckpoint(str(e['file']), int(e['step']), str(e['sha256'])) for e in listed]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # the files themselves are what counts
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):  # the files themselves are what counts
             return []
 
     def add(self, content: dict[str, Any], name: str, step: int) -> Path:
