@@ -4,9 +4,10 @@
     python tools/choose_postprocessing.py CONFIG work_dirs/run/val/predictions --out configs/run_post.py
     python tools/choose_postprocessing.py CONFIG fold0/predictions fold1/predictions --split train --out run_post.py
 
-Predictions are <case>.nii.gz on the grid of the label files. --split val takes the cases of val_dataloader; --split
-train takes those of train_dataloader, each predicted by a model of cross-validation that was not trained on it, which
-is yours to see to. A case of the test split is refused: what is chosen on it no longer measures anything.
+Predictions are <case>.nii.gz, .nii, .nrrd or .mha on the grid of the label files. --split val takes the cases of
+val_dataloader; --split train takes those of train_dataloader, each predicted by a model of cross-validation that was
+not trained on it, which is yours to see to. A case of the test split is refused: what is chosen on it no longer
+measures anything.
 
 For each class, the step that gains most mean Dice is taken, if the 95 % interval of the paired gain does not reach
 below 0, then the next.
@@ -21,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from mmengine.config import Config
 from rich.console import Console
@@ -39,20 +39,22 @@ from medctx3d.apis.postprocessing_choice import (
 )
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import check_splits, few
-from medctx3d.datasets.volume_file import strip_suffix
 from medctx3d.engine.launch import load_config
 from medctx3d.registry import DATASETS, register_all_modules
 from medctx3d.utils.atomic import atomic_path, require_writable
 from medctx3d.utils.command_line import ConfigOption, run_tool
 from medctx3d.utils.nifti import read_labels
 from medctx3d.utils.setup_env import setup_environment
+from medctx3d.utils.volume_file import read_header, strip_suffix
+
+ENDINGS = ('.nii.gz', '.nii', '.nrrd', '.mha')  # what tools/infer.py writes
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file that the model was trained with')
-    parser.add_argument('predictions', nargs='+', metavar='FOLDER', help='folder of predictions <case>.nii.gz')
+    parser.add_argument('predictions', nargs='+', metavar='FOLDER', help='folder of predictions, <case>.nii.gz')
     parser.add_argument('--out', required=True, metavar='FILE', help='config to write, with CONFIG as its base')
     parser.add_argument('--split', choices=('val', 'train'), default='val', help='whose cases (default: val)')
     parser.add_argument(
@@ -119,9 +121,9 @@ def find_predictions(folders: Sequence[str]) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     for folder in map(Path, folders):
-        found = sorted(folder.glob('[!.]*.nii.gz'))
+        found = sorted(path for path in folder.glob('[!.]*') if path.name.endswith(ENDINGS))
         if not found:
-            raise FileNotFoundError(f'{folder} holds no prediction: looked for <case>.nii.gz')
+            raise FileNotFoundError(f'{folder} holds no prediction: looked for files that end in {", ".join(ENDINGS)}')
         for path in found:
             other = files.setdefault(strip_suffix(path), path)
             if other != path:
@@ -172,8 +174,7 @@ def read_crops(
     for record in track(records, description='reading', transient=True):
         path = files[str(record['case'])]
         truth, prediction = read_labels(record['label'], label_map), read_labels(path)
-        affine = nib.load(record['label']).affine  # type: ignore[attr-defined]
-        theirs = nib.load(path).affine  # type: ignore[attr-defined]
+        affine, theirs = (read_header(str(file)).affine for file in (record['label'], path))
         if truth.shape != prediction.shape or not np.allclose(affine, theirs, atol=1e-3):
             raise ValueError(
                 f'{path}: must lie on the grid of its truth {record["label"]} ({truth.shape}), it has '
