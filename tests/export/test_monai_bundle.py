@@ -71,11 +71,10 @@ def test_monai_alone_segments_as_this_package_does(tmp_path, exported):
         save_scan(tmp_path / 'scans' / f'{name}.nii.gz', affine=affine)
     run_bundle(bundle, tmp_path / 'scans', tmp_path / 'theirs')
     run_tool('infer.py', config, checkpoint, tmp_path / 'scans', '--out', tmp_path / 'ours', '--device', 'cpu')
-    for name, least in (('same spacing', 1.0), ('turned, anisotropic', 0.7)):
+    for name, least in (('same spacing', 1.0), ('turned, anisotropic', 0.999)):
         theirs, ours = (nib.load(tmp_path / folder / f'{name}.nii.gz') for folder in ('theirs', 'ours'))
         np.testing.assert_allclose(theirs.affine, ours.affine, atol=1e-6)
         agree = np.asarray(theirs.dataobj) == np.asarray(ours.dataobj)
-        print(f'{name}: {agree.mean():.4f} of the voxels agree')
         assert agree.mean() >= least, name
         assert len(np.unique(np.asarray(theirs.dataobj))) > 1
 
