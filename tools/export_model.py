@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 
 from medctx3d.apis import init_model
-from medctx3d.apis.segment import inference_dataset
+from medctx3d.apis.inference_dataset import inference_dataset
 from medctx3d.engine.launch import load_config
 from medctx3d.export import DeployedNetwork, describe, export_bundle, export_graph
 from medctx3d.export.graph_export import TOLERANCE

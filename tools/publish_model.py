@@ -15,7 +15,7 @@ import argparse
 import json
 from pathlib import Path
 
-from medctx3d.apis.segment import inference_dataset
+from medctx3d.apis.inference_dataset import inference_dataset
 from medctx3d.engine.launch import load_config
 from medctx3d.export import deployed_config, deployed_weights, describe, publish
 from medctx3d.registry import MODELS, register_all_modules

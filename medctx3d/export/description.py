@@ -59,7 +59,7 @@ def window_of(config: Config) -> Size3:
         ValueError: The config has none.
     """
     window = (config.model.get('inferer') or {}).get('roi_size')
-    if not isinstance(window, list | tuple) or len(window) != 3:
+    if not isinstance(window, list | tuple) or len(window) != 3 or min(window) < 1:
         raise ValueError(
             f'model.inferer.roi_size must be the window (X, Y, Z) that the network is exported for, got {window!r}'
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import io
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -45,7 +47,7 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, metadata: Mappin
     onnx = _package('onnx')
     with _quiet():
         torch.onnx.export(
-            network,
+            _with_written_norms(network),
             (example,),
             str(path),
             dynamo=False,
@@ -121,9 +123,27 @@ def _package(name: str) -> ModuleType:
         ) from error
 
 
+def _with_written_norms(network: nn.Module) -> nn.Module:
+    """A copy whose instance normalisations have their factors of 1 and terms of 0 written out.
+
+    The exporter writes them itself where it knows the number of channels, which it loses behind windows that pad the
+    grid of tokens, as Swin UNETR's do.
+    """
+    network = copy.deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, nn.InstanceNorm3d) and not module.affine:
+            module.weight = nn.Parameter(torch.ones(module.num_features), requires_grad=False)
+            module.bias = nn.Parameter(torch.zeros(module.num_features), requires_grad=False)
+            module.affine = True
+    return network
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Tracing warns of every size that it takes for constant; the parity check on other batches is the judge."""
-    with warnings.catch_warnings():
+    """Tracing warns of every size that it takes for constant; the parity check on other batches is the judge.
+
+    The exporter to ONNX also prints the whole graph where it fails; its error says enough.
+    """
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')
         yield

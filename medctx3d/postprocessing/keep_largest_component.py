@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medctx3d.postprocessing.postprocessing_step import PostprocessingStep
-from medctx3d.postprocessing.regions import class_boxes, common_box, components, is_any_of, neighbourhood
+from medctx3d.postprocessing.regions import class_boxes, common_box, erase_components, is_any_of, neighbourhood
 from medctx3d.registry import POSTPROCESSING
 
 
@@ -37,5 +37,9 @@ class KeepLargestComponent(PostprocessingStep):
         for body in self.bodies:
             box = common_box(boxes, body)
             if box is not None:
-                numbers, sizes = components(is_any_of(labels[box], body), self.neighbours)
-                labels[box][(numbers > 0) & (numbers != sizes.argmax())] = 0
+                mask = is_any_of(labels[box], body)
+                erase_components(labels[box], mask, self.neighbours, _all_but_the_largest)
+
+
+def _all_but_the_largest(numbers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return np.arange(len(sizes)) != sizes.argmax()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -44,17 +44,25 @@ def common_box(boxes: dict[int, Box], classes: Iterable[int], *, margin: int = 0
     )
 
 
-def components(mask: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the connected components of ``mask`` (x, y, z).
+def erase_components(
+    inside: np.ndarray, mask: np.ndarray, neighbours: np.ndarray, gone: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> None:
+    """Turn some connected components of ``mask`` into background, in place.
 
-    Returns:
-        (x, y, z) numbers from 1 in the order of the components' first voxels, 0 outside; and the voxels of each
-        number, 0 counted as none.
+    Args:
+        inside: (x, y, z) class ids.
+        mask: (x, y, z) bool, the voxels whose components count.
+        neighbours: From :func:`neighbourhood`.
+        gone: From the numbers (x, y, z) of the components, in the order of their first voxels from 1, and the voxels
+            of each (0 of number 0), to one bool per number: whether it goes.
     """
-    numbers, _ = ndimage.label(mask, neighbours)
-    sizes = np.bincount(numbers.ravel())
-    sizes[0] = 0
-    return numbers, sizes
+    numbers, count = ndimage.label(mask, neighbours)
+    # A class fills little of its box: all but the labelling looks at its own voxels only.
+    own = numbers[mask]
+    sizes = np.bincount(own, minlength=count + 1)
+    values = inside[mask]
+    values[gone(numbers, sizes)[own]] = 0
+    inside[mask] = values
 
 
 def solid(mask: np.ndarray) -> np.ndarray:

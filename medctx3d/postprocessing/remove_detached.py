@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from medctx3d.postprocessing.postprocessing_step import PostprocessingStep, check_classes
-from medctx3d.postprocessing.regions import class_boxes, common_box, components, is_any_of, neighbourhood
+from medctx3d.postprocessing.regions import class_boxes, common_box, erase_components, is_any_of, neighbourhood
 from medctx3d.registry import POSTPROCESSING
 
 
@@ -39,9 +39,11 @@ class RemoveDetached(PostprocessingStep):
         if box is None:
             return
         inside = labels[box]
-        numbers, sizes = components(is_any_of(inside, self.classes), self.neighbours)
         beside = ndimage.binary_dilation(is_any_of(inside, self.anchors), self.neighbours)
-        detached = np.ones(len(sizes), dtype=bool)
-        detached[numbers[beside]] = False
-        detached[0] = False
-        inside[detached[numbers]] = 0
+
+        def detached(numbers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+            gone = np.ones(len(sizes), dtype=bool)
+            gone[numbers[beside]] = False
+            return gone
+
+        erase_components(inside, is_any_of(inside, self.classes), self.neighbours, detached)

@@ -10,7 +10,7 @@ from medctx3d.postprocessing.postprocessing_step import PostprocessingStep
 from medctx3d.postprocessing.regions import (
     class_boxes,
     common_box,
-    components,
+    erase_components,
     is_any_of,
     neighbourhood,
     voxel_volume,
@@ -46,7 +46,5 @@ class RemoveSmallComponents(PostprocessingStep):
         for label in self.classes:
             box = common_box(boxes, (label,))
             if box is not None:
-                numbers, sizes = components(is_any_of(labels[box], (label,)), self.neighbours)
-                small = sizes < fewest
-                small[0] = False
-                labels[box][small[numbers]] = 0
+                mask = is_any_of(labels[box], (label,))
+                erase_components(labels[box], mask, self.neighbours, lambda numbers, sizes: sizes < fewest)

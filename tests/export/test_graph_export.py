@@ -90,6 +90,32 @@ def test_a_graph_that_answers_otherwise_is_not_written(tmp_path, mode, message):
     assert list(tmp_path.iterdir()) == []
 
 
+class Normed(nn.Module):
+    """A norm behind a shape that the exporter cannot follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.InstanceNorm3d(3)
+
+    def forward(self, image):
+        many = image.repeat(1, 3, 1, 1, 1).reshape(image.shape[0], -1, 4, 4, 4)
+        return SegOutput(logits=(self.norm(many),))
+
+
+def test_onnx_keeps_norms_whose_channels_the_exporter_loses_and_fails_without_printing_the_graph(
+    tmp_path, monkeypatch, capsys
+):
+    need('onnx')
+    arguments = dict(format='onnx', channels=1, window=(4, 4, 4), metadata={})
+    network = DeployedNetwork(Whole(Normed()))
+    export_graph(network, tmp_path / 'net.onnx', **arguments)
+    assert not network.network.norm.affine
+    monkeypatch.setattr(formats, '_with_written_norms', lambda network: network)
+    with pytest.raises(ExportError, match=r'cannot be exported as onnx \(.*instance_norm'):
+        export_graph(network, tmp_path / 'other.onnx', **arguments)
+    assert capsys.readouterr().out == ''
+
+
 def test_suffix_format_and_missing_packages_are_refused_before_anything_is_traced(tmp_path, monkeypatch):
     arguments = dict(channels=1, window=(4, 4, 4), metadata={})
     with pytest.raises(ValueError, match=r"must end in \.onnx for --format onnx, got 'net\.ts'"):

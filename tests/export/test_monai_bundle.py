@@ -33,9 +33,13 @@ REQUIRED = {  # of MONAI's schema for metadata.json, with the types it asks for
 }
 
 
-def export(root, *options):
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """Config, checkpoint, and the bundle made of them."""
+    root = tmp_path_factory.mktemp('run')
     config, checkpoint = save_run(root)
-    run_tool('export_model.py', config, checkpoint, '--format', 'monai-bundle', '--out', root / 'bundle', *options)
+    options = ('--format', 'monai-bundle', '--out', root / 'bundle', '--licence', 'CC0-1.0')
+    run_tool('export_model.py', config, checkpoint, *options)
     return config, checkpoint, root / 'bundle'
 
 
@@ -61,13 +65,13 @@ def run_bundle(bundle, scans, out):
     workflow.finalize()
 
 
-def test_monai_alone_segments_as_this_package_does(tmp_path):
-    config, checkpoint, bundle = export(tmp_path)
+def test_monai_alone_segments_as_this_package_does(tmp_path, exported):
+    config, checkpoint, bundle = exported
     for name, affine in AFFINES.items():
         save_scan(tmp_path / 'scans' / f'{name}.nii.gz', affine=affine)
     run_bundle(bundle, tmp_path / 'scans', tmp_path / 'theirs')
     run_tool('infer.py', config, checkpoint, tmp_path / 'scans', '--out', tmp_path / 'ours', '--device', 'cpu')
-    for name, least in (('same spacing', 1.0), ('turned, anisotropic', 0.7)):
+    for name, least in (('same spacing', 1.0), ('turned, anisotropic', 0.999)):
         theirs, ours = (nib.load(tmp_path / folder / f'{name}.nii.gz') for folder in ('theirs', 'ours'))
         np.testing.assert_allclose(theirs.affine, ours.affine, atol=1e-6)
         agree = np.asarray(theirs.dataobj) == np.asarray(ours.dataobj)
@@ -75,18 +79,18 @@ def test_monai_alone_segments_as_this_package_does(tmp_path):
         assert len(np.unique(np.asarray(theirs.dataobj))) > 1
 
 
-def test_no_file_of_a_bundle_names_this_package_but_as_its_author(tmp_path):
-    *_, bundle = export(tmp_path, '--licence', 'CC0-1.0')
+def test_no_file_of_a_bundle_names_this_package_but_as_its_author(exported):
+    *_, bundle = exported
     assert 'medctx3d' not in (bundle / 'configs' / 'inference.json').read_text(encoding='utf-8')
     assert 'CC0-1.0' in (bundle / 'LICENSE').read_text(encoding='utf-8')
     assert '- 2 far' in (bundle / 'docs' / 'README.md').read_text(encoding='utf-8')
-    assert str(tmp_path) not in ''.join(
+    assert str(bundle.parent) not in ''.join(
         path.read_text(encoding='utf-8') for path in bundle.rglob('*') if path.suffix in ('.json', '.md')
     )
 
 
-def test_the_metadata_has_what_the_schema_of_monai_asks_for(tmp_path):
-    *_, bundle = export(tmp_path)
+def test_the_metadata_has_what_the_schema_of_monai_asks_for(exported):
+    *_, bundle = exported
     metadata = read(bundle / 'configs' / 'metadata.json')
     assert {key: type(metadata.get(key)) for key in REQUIRED} == REQUIRED
     image = metadata['network_data_format']['inputs']['image']
@@ -96,9 +100,9 @@ def test_the_metadata_has_what_the_schema_of_monai_asks_for(tmp_path):
     assert (labels['num_channels'], labels['channel_def']['2']) == (3, 'far')
 
 
-def test_monai_finds_the_network_as_the_metadata_says(tmp_path):
+def test_monai_finds_the_network_as_the_metadata_says(exported):
     bundles = pytest.importorskip('monai.bundle')
-    *_, bundle = export(tmp_path)
+    *_, bundle = exported
     bundles.verify_net_in_out(
         net_id='network_def',
         meta_file=str(bundle / 'configs' / 'metadata.json'),
@@ -137,7 +141,7 @@ def test_several_channels_are_files_of_one_case(tmp_path):
     assert found == [[str(tmp_path / f'{case}_000{c}.nii.gz') for c in range(2)] for case in 'ab']
 
 
-def test_a_folder_that_holds_a_bundle_is_refused(tmp_path):
-    config, checkpoint, bundle = export(tmp_path)
+def test_a_folder_that_holds_a_bundle_is_refused(exported):
+    config, checkpoint, bundle = exported
     with pytest.raises(FileExistsError, match='holds a bundle already'):
         run_tool('export_model.py', config, checkpoint, '--format', 'monai-bundle', '--out', bundle)

@@ -97,7 +97,7 @@ def expected(name, labels):
 
 
 @pytest.mark.parametrize('name', STEPS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(labels=VOLUMES)
 def test_a_step_equals_its_flood_fill_twice_over_and_leaves_other_classes_and_its_input_alone(name, labels):
     before = labels.copy()
