@@ -53,8 +53,8 @@ class CheckpointStore:
         try:
             listed = json.loads((self.folder / MANIFEST).read_text(encoding='utf-8'))
             return [StoredCheckpoint(str(e['file']), int(e['step']), str(e['sha256'])) for e in listed]
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):  # the files themselves are what counts
-            return []
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+            return []  # the files themselves are what counts
 
     def add(self, content: dict[str, Any], name: str, step: int) -> Path:
         """Write a checkpoint, list it and point to it.
