@@ -21,14 +21,12 @@ from mmengine.config import Config, ConfigDict
 from rich.progress import track
 
 from medctx3d.datasets import VolumeDataset
-from medctx3d.engine.launch import load_config
+from medctx3d.engine.launch import open_config
 from medctx3d.models.masking.functional import cell_grid
-from medctx3d.registry import DATASETS, MASKINGS, register_all_modules
+from medctx3d.registry import DATASETS, MASKINGS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.utils.atomic import require_writable
-from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
-from medctx3d.utils.setup_env import setup_environment
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.visualization import VolumeVisualizer
 
 SPLITS = ('train', 'val', 'test')
@@ -42,9 +40,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=SPLITS, default='train', help='whose dataloader (default: train)')
     parser.add_argument('--number', type=int, default=8, help='draws, spread over the cases (default: 8)')
     parser.add_argument('--channel', type=int, default=0, help='image channel to show (default: 0)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     args = parser.parse_args(arguments)
     if args.number < 1:
         parser.error(f'--number must be at least 1, got {args.number}')
@@ -54,10 +50,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, build the data set, draw."""
     args = parse_args(arguments)
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
-    check_config(config)
+    config = open_config(args.config, args.cfg_options)
     require_writable(args.out, '--out')
     dataset = build_dataset(config, args.split)
     if not 0 <= args.channel < len(dataset.metainfo.get('channels') or ('image',)):

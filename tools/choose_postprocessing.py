@@ -42,7 +42,7 @@ from medctx3d.datasets.checks import check_splits, few
 from medctx3d.engine.launch import load_config
 from medctx3d.registry import DATASETS, register_all_modules
 from medctx3d.utils.atomic import atomic_path, require_writable
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.nifti import read_labels
 from medctx3d.utils.setup_env import setup_environment
 from medctx3d.utils.volume_file import read_header, strip_suffix
@@ -60,9 +60,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--min-volumes', nargs='+', type=float, default=MIN_VOLUMES, metavar='MM3', help='minimum sizes to try'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -17,14 +17,11 @@ from pathlib import Path
 
 from medctx3d.apis import init_model
 from medctx3d.apis.inference_dataset import inference_dataset
-from medctx3d.engine.launch import load_config
+from medctx3d.engine.launch import open_config
 from medctx3d.export import DeployedNetwork, describe, export_bundle, export_graph
 from medctx3d.export.graph_export import TOLERANCE
 from medctx3d.export.graph_formats import FORMATS
-from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
-from medctx3d.utils.setup_env import setup_environment
+from medctx3d.utils.command_line import add_config_options, run_tool
 
 BUNDLE = 'monai-bundle'
 
@@ -46,19 +43,14 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help=f'largest difference of logits, as a fraction of the largest (default: {TOLERANCE:g})',
     )
     parser.add_argument('--licence', default='not stated', help='under which the weights may be used (bundle)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, load, export, say how far the export is from the network."""
     args = parse_args(arguments)
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
-    check_config(config)
+    config = open_config(args.config, args.cfg_options)
     if args.predict_with:
         config.model.test_cfg = dict(config.model.get('test_cfg') or {}, predict_with=args.predict_with)
     model = init_model(config, args.checkpoint, device='cpu')

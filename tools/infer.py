@@ -24,13 +24,10 @@ from typing import get_args
 from medctx3d.apis import InferenceSummary, VolumeInferencer
 from medctx3d.apis.config_consistency import check_consistency
 from medctx3d.apis.inferencer import Extra
-from medctx3d.engine.launch import load_config
+from medctx3d.engine.launch import open_config
 from medctx3d.inference.options import Average, Networks, Precision, PredictionOptions, Resample
-from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.grid_file import WRITTEN_SUFFIXES
-from medctx3d.utils.setup_env import setup_environment
 from medctx3d.utils.sizes import parse_size
 
 
@@ -46,9 +43,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--overwrite', action='store_true', help='replace what another model or other options left')
     parser.add_argument('--workers', type=int, default=1, metavar='N', help='processes, on one GPU each (default: 1)')
     parser.add_argument('--device', help='such as cuda:0 or cpu (default: the first accelerator, else the CPU)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     beside = parser.add_argument_group('written beside the labels')
     beside.add_argument('--overlay', action='store_true', help='a picture of each case')
     beside.add_argument(
@@ -96,10 +91,7 @@ def read_options(args: argparse.Namespace) -> PredictionOptions:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, load the model, segment."""
     args = parse_args(arguments)
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
-    check_config(config)
+    config = open_config(args.config, args.cfg_options)
     check_consistency(config, ['test' if config.get('test_dataloader') else 'val'])
     weights = [args.checkpoint, *args.ensemble]
     inferencer = VolumeInferencer(config, weights, device=args.device, options=read_options(args))

@@ -16,12 +16,10 @@ import json
 from pathlib import Path
 
 from medctx3d.apis.inference_dataset import inference_dataset
-from medctx3d.engine.launch import load_config
+from medctx3d.engine.launch import open_config
 from medctx3d.export import deployed_config, deployed_weights, describe, publish
-from medctx3d.registry import MODELS, register_all_modules
-from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
-from medctx3d.utils.setup_env import setup_environment
+from medctx3d.registry import MODELS
+from medctx3d.utils.command_line import add_config_options, run_tool
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -36,19 +34,14 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--results', metavar='FILE', help='results.json of a test, whose means are copied')
     parser.add_argument('--licence', default='not stated', help='under which the weights may be used')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, strip, write."""
     args = parse_args(arguments)
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
-    check_config(config)
+    config = open_config(args.config, args.cfg_options)
     results = json.loads(Path(args.results).read_text(encoding='utf-8')) if args.results else None
     metainfo = inference_dataset(config).metainfo
     predict_with = args.predict_with or (config.model.get('test_cfg') or {}).get('predict_with', 'student')

@@ -12,13 +12,11 @@ import argparse
 import torch
 
 from medctx3d.engine.checkpoint import CheckpointError, load_checkpoint_file
-from medctx3d.engine.launch import load_config
+from medctx3d.engine.launch import open_config
 from medctx3d.engine.nonfinite import find_first, seed_step
-from medctx3d.registry import MODELS, register_all_modules
+from medctx3d.registry import MODELS
 from medctx3d.structures import VolumeData, VolumeDataSample
-from medctx3d.utils.command_line import ConfigOption, run_tool
-from medctx3d.utils.config_check import check_config
-from medctx3d.utils.setup_env import setup_environment
+from medctx3d.utils.command_line import add_config_options, run_tool
 
 KEYS = ('state_dict', 'ramps', 'autocast', 'seed', 'iter', 'inputs', 'labels', 'cases', 'draws')
 
@@ -28,19 +26,14 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of the training, with the same --cfg-options')
     parser.add_argument('file', help='written by NonFiniteHook, WORK_DIR/nonfinite/iter_*.pth')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Read the command line, run the step, say what was found."""
     args = parse_args()
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
-    check_config(config)
+    config = open_config(args.config, args.cfg_options)
     record = load_checkpoint_file(args.file)
     lacking = [key for key in KEYS if key not in record]
     if lacking:

@@ -15,7 +15,7 @@ import argparse
 
 from medctx3d.registry import register_all_modules
 from medctx3d.reporting import write_report
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.setup_env import setup_environment
 
 
@@ -29,9 +29,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--page-mb', type=float, default=12.0, help='size that volumes are made coarser for (default: %(default)s)'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 

@@ -28,7 +28,7 @@ from medctx3d.evaluation.metrics.surfaces import SURFACE_RULES
 from medctx3d.evaluation.report import print_table, write_results
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.atomic import require_writable
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.setup_env import setup_environment
 
 
@@ -56,9 +56,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--resample', action='store_true', help='bring predictions to the grid of their truth')
     parser.add_argument('--partial', action='store_true', help='leave out cases that are missing or cannot be read')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args(arguments)
 
 

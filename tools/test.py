@@ -22,7 +22,7 @@ from medctx3d.engine.checkpoint import fitting_weights, load_weights
 from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, load_config, prepare_launch
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.atomic import require_writable
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.config_check import ConfigError, check_config
 from medctx3d.utils.setup_env import setup_environment
 
@@ -40,9 +40,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--overlay', action='store_true', help='draw each tested volume into OUT/overlays')
     parser.add_argument('--verbose', action='store_true', help="mmengine's full log on the console too")
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='set by dist_test.sh')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 

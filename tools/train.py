@@ -25,7 +25,7 @@ from medctx3d.apis.training import set_randomness, train_config
 from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
 from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.setup_env import setup_environment
 
 
@@ -65,9 +65,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--launcher', choices=LAUNCHERS, default='none', help='set by dist_train.sh and slurm_train.sh'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     return parser.parse_args()
 
 

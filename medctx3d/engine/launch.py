@@ -18,8 +18,10 @@ from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from medctx3d.utils.config_check import ConfigError, runner_keys
+from medctx3d.registry import register_all_modules
+from medctx3d.utils.config_check import ConfigError, check_config, runner_keys
 from medctx3d.utils.config_references import referenced_names, resolve_references
+from medctx3d.utils.setup_env import setup_environment
 
 _RUNS = itertools.count(1)  # of this process
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
@@ -53,6 +55,20 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     if options:
         merge_options(config, options)
     resolve_references(config)
+    return config
+
+
+def open_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+    """What a tool does first: mend the environment, register all components, read the config and check it.
+
+    Raises:
+        FileNotFoundError: See :func:`load_config`.
+        ConfigError: See :func:`load_config`, or a component, an argument or a key is unknown.
+    """
+    setup_environment()
+    register_all_modules()
+    config = load_config(path, options)
+    check_config(config)
     return config
 
 

@@ -32,6 +32,13 @@ class ConfigOption(DictAction):
         super().__call__(parser, namespace, values, option_string)
 
 
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options`` to a tool."""
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
+    )
+
+
 def run_tool(main: Callable[[], None]) -> None:
     """Run a tool's ``main`` and turn errors of use into one readable message and exit code 1.
 

@@ -39,7 +39,7 @@ from medctx3d.apis import init_model, prepare_volume, save_segmentation
 from medctx3d.apis.segment import predict_prepared
 from medctx3d.engine.launch import load_config
 from medctx3d.registry import register_all_modules
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.process_memory import forget_peak, held_memory, peak_memory
 
 CONFIG = str(Path(__file__).resolve().parents[2] / 'configs/medcontext/unet_phantom.py')
@@ -57,9 +57,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--overlap', type=float, default=0.25, help='of the windows (default: %(default)s)')
     parser.add_argument('--batch-size', type=int, default=1, help='windows at once (default: %(default)s)')
     parser.add_argument('--repeats', type=int, default=2, help='turns of every arm (default: %(default)s)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     parser.add_argument('--arm', choices=ARMS, help=argparse.SUPPRESS)
     return parser.parse_args()
 

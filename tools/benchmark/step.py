@@ -34,7 +34,7 @@ from medctx3d.engine.launch import load_config, use_amp
 from medctx3d.models.segmentors import VolumeSegmentor
 from medctx3d.registry import MODELS, register_all_modules
 from medctx3d.structures import VolumeData, VolumeDataSample
-from medctx3d.utils.command_line import ConfigOption, run_tool
+from medctx3d.utils.command_line import add_config_options, run_tool
 
 CONFIG = str(Path(__file__).resolve().parents[2] / 'configs/medcontext/unet_phantom.py')
 ARMS = ('baseline', 'sum', 'sequential', 'concatenated')
@@ -50,9 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=8, help='steps timed after two of warm-up (default: %(default)s)')
     parser.add_argument('--amp', choices=('float16', 'bfloat16'), help='autocast')
     parser.add_argument('--repeats', type=int, default=2, help='new processes for every arm (default: %(default)s)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
-    )
+    add_config_options(parser)
     parser.add_argument('--arm', choices=ARMS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
