@@ -78,7 +78,7 @@ def test_sigterm_to_all_processes_saves_exits_with_0_and_requeues(config, tmp_pa
     slurm = environment(config, SLURM_JOB_ID='4711', PATH=f'{cluster}:{os.environ["PATH"]}')
     options = ('--cfg-options', 'train_dataloader.num_workers=2', 'default_hooks.checkpoint.interval=100000')
     line = command(config, '--resume', '--requeue', *options, 'train_cfg.max_iters=100000')
-    run = subprocess.Popen(line, env=slurm, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    run = subprocess.Popen(line, env=slurm, stdout=subprocess.PIPE, encoding='utf-8', start_new_session=True)
     assert run.stdout is not None
     printed = [next(text for text in run.stdout if re.search(r'iteration \d+/100000', text))]
     os.killpg(run.pid, signal.SIGTERM)  # workers of the loader included
@@ -89,7 +89,7 @@ def test_sigterm_to_all_processes_saves_exits_with_0_and_requeues(config, tmp_pa
     assert (tmp_path / 'work/last_checkpoint').read_text().endswith(f'iter_{stopped[1]}.pth')
     assert (cluster / 'scontrol.called').read_text() == 'requeue 4711\n'
     rest = command(config, '--resume', *options, f'train_cfg.max_iters={int(stopped[1]) + 2}')
-    after = subprocess.run(rest, env=environment(config), capture_output=True, text=True, check=False)
+    after = subprocess.run(rest, env=environment(config), capture_output=True, encoding='utf-8', check=False)
     assert after.returncode == 0, after.stderr
     assert f'iter_{stopped[1]}.pth, iteration {stopped[1]}' in after.stdout
 
@@ -115,7 +115,7 @@ def test_a_job_that_lost_a_rank_names_it_starts_again_and_resumes(config):
     config.write_text(config.read_text() + "train_cfg['max_iters'] = 5\n")
     env = environment(config, MAX_RESTARTS='1', PORT=str(29600 + os.getpid() % 300), PYTHON=sys.executable)
     line = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *command(config)[3:], '--resume']
-    run = subprocess.run(line, env=env, capture_output=True, text=True, check=False)
+    run = subprocess.run(line, env=env, capture_output=True, encoding='utf-8', check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     assert re.search(r'rank\s*: 1|local_rank: 1', run.stderr)
     assert 'a memory chip of this machine has failed' in run.stderr

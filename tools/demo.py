@@ -83,8 +83,8 @@ def main() -> None:
 
 def report(console: Console, work_dir: Path, checkpoint: Path, seconds: float) -> None:
     """Where everything lies, and what to type next."""
-    mean = json.loads((work_dir / 'results.json').read_text())['mean']
-    case = json.loads((work_dir / 'data' / 'dataset.json').read_text())['test'][0]['image']
+    mean = json.loads((work_dir / 'results.json').read_text(encoding='utf-8'))['mean']
+    case = json.loads((work_dir / 'data' / 'dataset.json').read_text(encoding='utf-8'))['test'][0]['image']
     console.rule('done', align='left')
     lines = [
         f'Held-out mean Dice {mean["dice"]:.3f}, HD95 {mean["hd95"]:.1f} mm, NSD {mean["nsd"]:.3f}; '

@@ -104,7 +104,7 @@ def save_prepared(
 def read_meta(folder: Path) -> dict[str, Any] | None:
     """The case's ``meta.json``, or None unless the folder is whole (all files there, none truncated)."""
     try:
-        meta = json.loads((folder / META_FILE).read_text())
+        meta = json.loads((folder / META_FILE).read_text(encoding='utf-8'))
         whole = all((folder / name).stat().st_size == size for name, size in meta['bytes'].items())
     except (OSError, ValueError, KeyError):
         return None

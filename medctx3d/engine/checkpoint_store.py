@@ -67,7 +67,7 @@ class CheckpointStore:
         entry = StoredCheckpoint(name, step, write_checkpoint(content, path))
         self._list([old for old in self.entries() if old.file != name] + [entry])
         with atomic_path(self.folder / POINTER) as temporary:
-            temporary.write_text(str(path))
+            temporary.write_text(str(path), encoding='utf-8')
         return path
 
     def prune(self, keep: int) -> None:
@@ -104,7 +104,7 @@ class CheckpointStore:
     def _pointed(self) -> Iterator[Path]:
         pointer = self.folder / POINTER
         if pointer.is_file():
-            named = Path(pointer.read_text().strip())
+            named = Path(pointer.read_text(encoding='utf-8').strip())
             yield self.folder / named.name  # also where the folder was moved
             yield named
 

@@ -56,7 +56,7 @@ def run(root, tmp_path):
 
 
 def read(report):
-    return Reader(report.page.read_text())
+    return Reader(report.page.read_text(encoding='utf-8'))
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(run):
@@ -78,7 +78,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(run):
 
 def test_json_and_markdown_say_what_the_page_says(run, root):
     report = write_report(run)
-    content = json.loads(report.data.read_text())
+    content = json.loads(report.data.read_text(encoding='utf-8'))
     assert content['ranking'] == dict(metric='dice', worst=['image3', 'image2', 'image1'], best=['image0'])
     assert content['training']['loss'] == [[10, 3.0], [20, 1.5], [30, 1.0]]
     assert content['validation']['dice'] == [[10, 0.25], [20, 0.5], [30, 0.75]]
@@ -88,7 +88,7 @@ def test_json_and_markdown_say_what_the_page_says(run, root):
     assert (split['cases'], split['labelled']) == (4, 4)
     assert split['shape']['median'] == [20, 24, 18]
     assert split['spacing_mm']['most'] == [1, 1, 2]
-    page, markdown = read(report), report.markdown.read_text()
+    page, markdown = read(report), report.markdown.read_text(encoding='utf-8')
     for case in cases_of(root):
         assert case in page.text
         assert f'| {case} |' in markdown
@@ -102,7 +102,7 @@ def test_names_are_text_wherever_they_stand(run, root):
     content = listing(root)
     content['test'][3]['case'] = name.replace('/', '')
     write_listing(root, content)
-    results = json.loads((run / 'results.json').read_text())
+    results = json.loads((run / 'results.json').read_text(encoding='utf-8'))
     results['cases'][3]['case'] = name.replace('/', '')
     results['cases'][2]['case'] = name
     (run / 'results.json').write_text(json.dumps(results))
@@ -110,9 +110,9 @@ def test_names_are_text_wherever_they_stand(run, root):
     page = read(report)
     assert not [tag for tag, attributes in page.tags if tag == 'b' or 'onclick' in attributes]
     assert name in page.text
-    (data,) = re.findall(r'id="case-data"[^>]*>(.*?)</script>', report.page.read_text(), re.DOTALL)
+    (data,) = re.findall(r'id="case-data"[^>]*>(.*?)</script>', report.page.read_text(encoding='utf-8'), re.DOTALL)
     assert name in [case['case'] for case in json.loads(data)]
-    assert '<b' not in report.markdown.read_text()
+    assert '<b' not in report.markdown.read_text(encoding='utf-8')
 
 
 def test_a_run_that_was_not_tested_is_reported_by_its_training(tmp_path, root):

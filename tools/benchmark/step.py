@@ -16,8 +16,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -34,12 +32,12 @@ from medctx3d.engine.launch import load_config, use_amp
 from medctx3d.models.segmentors import VolumeSegmentor
 from medctx3d.registry import MODELS, register_all_modules
 from medctx3d.structures import VolumeData, VolumeDataSample
+from medctx3d.utils import process_memory
 from medctx3d.utils.command_line import add_config_options, run_tool
 
 CONFIG = str(Path(__file__).resolve().parents[2] / 'configs/medcontext/unet_phantom.py')
 ARMS = ('baseline', 'sum', 'sequential', 'concatenated')
 WARM_UP = 2  # steps
-PROCESS = Path('/proc/self')
 
 
 def parse_args() -> argparse.Namespace:
@@ -158,13 +156,9 @@ def peak_memory(device: torch.device, *, anew: bool = False) -> float:
         if anew:
             torch.cuda.reset_peak_memory_stats()
         return torch.cuda.max_memory_allocated() / 2**20
-    if not (PROCESS / 'clear_refs').exists():  # not Linux: the peak since the process began
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     if anew:
-        (PROCESS / 'clear_refs').write_text('5')
-    found = re.search(r'VmHWM:\s+(\d+) kB', (PROCESS / 'status').read_text())
-    assert found, 'Linux states it'
-    return int(found[1]) / 2**10
+        process_memory.forget_peak()
+    return process_memory.peak_memory() / 2**20
 
 
 def synchronize(device: torch.device) -> None:
