@@ -109,6 +109,7 @@ def test_requeue_that_cannot_help_is_refused(arguments, job, words, monkeypatch,
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow  # two starts of two processes
 @pytest.mark.timeout(600)
 def test_a_job_that_lost_a_rank_names_it_starts_again_and_resumes(config):
     plugin(config, 'mortal', MORTAL, "custom_hooks = [dict(type='EMATeacherHook'), dict(type='Mortal')]\n")
