@@ -32,11 +32,8 @@ from medctx3d.registry import HOOKS
 
 @HOOKS.register_module()
 class Mortal(Hook):
-    def before_train(self, runner):
-        self.young = runner.iter == 0
-
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if self.young and get_rank() == 1 and runner.iter + 1 == 3:
+        if get_rank() == 1 and runner.iter + 1 == 3:
             raise RuntimeError('a memory chip of this machine has failed')
 """
 
@@ -109,16 +106,14 @@ def test_requeue_that_cannot_help_is_refused(arguments, job, words, monkeypatch,
     assert words in capsys.readouterr().err
 
 
-@pytest.mark.slow  # two starts of two processes
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_job_that_lost_a_rank_names_it_starts_again_and_resumes(config):
+def test_a_job_that_lost_a_rank_ends_and_names_it(config):
     plugin(config, 'mortal', MORTAL, "custom_hooks = [dict(type='EMATeacherHook'), dict(type='Mortal')]\n")
-    config.write_text(config.read_text() + "train_cfg['max_iters'] = 5\n")
-    env = environment(config, MAX_RESTARTS='1', PORT=str(29600 + os.getpid() % 300), PYTHON=sys.executable)
-    line = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *command(config)[3:], '--resume']
-    run = subprocess.run(line, env=env, capture_output=True, encoding='utf-8', check=False)
-    assert run.returncode == 0, run.stderr[-3000:]
-    assert re.search(r'rank\s*: 1|local_rank: 1', run.stderr)
+    env = environment(config, PORT=str(29600 + os.getpid() % 300), PYTHON=sys.executable)
+    line = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *command(config)[3:]]
+    options = ['--cfg-options', 'train_cfg.max_iters=100']
+    run = subprocess.run([*line, *options], env=env, capture_output=True, encoding='utf-8', check=False)
+    assert run.returncode != 0
+    assert re.search(r'rank\s*: 1 \(local_rank: 1\)', run.stderr)
     assert 'a memory chip of this machine has failed' in run.stderr
-    assert re.search(r'resuming from .*iter_[23]\.pth', run.stdout)
-    assert (config.parent / 'work/iter_5.pth').is_file()

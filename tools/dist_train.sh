@@ -14,7 +14,6 @@ environment (several machines; start the same command on each):
   NODE_RANK    number of this machine, from 0 (0)
   MASTER_ADDR  address of machine 0 (127.0.0.1)
   PORT         a free port on machine 0 (29500)
-  MAX_RESTARTS how often all processes are started again after one died (0); give --resume with it
   PYTHON       the interpreter (the active environment's, else .venv/bin/python)
 
 example: tools/dist_train.sh configs/medcontext/swinunetr_btcv.py 8 --amp --work-dir work_dirs/swinunetr_btcv
@@ -47,5 +46,4 @@ exec "$python" -m torch.distributed.run \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$gpus" \
-    --max_restarts="${MAX_RESTARTS:-0}" \
     "$root/tools/train.py" "$config" --launcher pytorch "$@"
