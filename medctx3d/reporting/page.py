@@ -75,11 +75,12 @@ def _environment(*, html: bool) -> Environment:
 def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
     results = content['results'] or {}
     rules = results.get('rules', {})
+    curves = [*content['training'].values(), *content['validation'].values()]
     return dict(
         metrics=list(results.get('mean', ())),
         reported=list(rules.get('reported') or results.get('classes', ())),
         rules={key: _words(value) for key, value in rules.items()},
-        last_step=max((points[-1][0] for points in content['training'].values()), default=0),
+        last_step=max((points[-1][0] for points in curves), default=0),
     )
 
 
