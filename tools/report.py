@@ -2,7 +2,7 @@
 
     python tools/report.py work_dirs/run
     python tools/report.py work_dirs/run --results work_dirs/run/test --cases 5
-    python tools/report.py work_dirs/run --out /tmp/report --cfg-options test_dataloader.dataset.data_root=/new/place
+    python tools/report.py work_dirs/run --out report --cfg-options test_dataloader.dataset.data_root=/new/place
 
 report.html opens in any browser without a network; report.md and report.json say the same in text and numbers.
 For pictures of predictions, test with --save-predictions first. The page holds image data: share it as you would
