@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from medctx3d.models.blocks.pre_activation import ConvPair
@@ -39,7 +41,7 @@ class ConvTransBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = ConvPair(channels, flat=False, dropout=dropout)
-        blocks = nn.ModuleList(
+        blocks = (
             SwinBlock(
                 channels,
                 num_heads,
@@ -53,15 +55,26 @@ class ConvTransBlock(nn.Module):
             )
             for index in range(depth)
         )
-        self.trans = nn.ModuleDict(dict(blocks=blocks))
+        self.trans = _Stack(blocks)
         self.dropout = nn.Dropout(dropout)
         if published_layout:
             self.norm_layer = nn.LayerNorm(channels).requires_grad_(False)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, z, y, x) to the same shape."""
-        tokens = self.dropout(features.movedim(1, 4))
-        for block in self.trans['blocks']:
-            tokens = block(tokens)
+        tokens: Tensor = self.trans(self.dropout(features.movedim(1, 4)))
         answer: Tensor = self.conv(features) + tokens.movedim(4, 1)
         return answer
+
+
+class _Stack(nn.Module):
+    """Blocks one after another, under the published name."""
+
+    def __init__(self, blocks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens

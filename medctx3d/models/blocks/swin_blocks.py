@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -25,7 +24,8 @@ class SwinAttention(nn.Module):
         num_heads: Attention heads.
         window: Edge of the window that the bias table is made for, in tokens.
         dropout: Of attention weights and of the answer.
-        published_position_index: Read the rows of the table as PCT-Net and nnFormer publish them: row factors (3w-1, 2w-1, 1) instead of ((2w-1)^2, 2w-1, 1), so that offsets share rows.
+        published_position_index: Go from offsets (z, y, x) to rows of the table by the published factors
+            (3w-1, 2w-1, 1) instead of ((2w-1)^2, 2w-1, 1), so that offsets share rows.
         see_padding: Let tokens attend to the padding of windows, as published.
         store_position_index: Keep the rows in the state dict, where published files have them.
 
@@ -86,7 +86,8 @@ class SwinBlock(nn.Module):
         dropout: Of attention weights, their answer, and both layers of the MLP.
         drop_path: Probability to drop a branch.
         published_position_index: See :class:`SwinAttention`.
-        published_windows: Lay windows by :func:`~medctx3d.models.blocks.windows.published_windows`, and let tokens attend to their padding.
+        published_windows: Lay windows by :func:`~medctx3d.models.blocks.windows.published_windows`, and let tokens
+            attend to their padding.
         store_position_index: See :class:`SwinAttention`.
     """
 

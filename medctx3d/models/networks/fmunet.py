@@ -139,7 +139,7 @@ class _Encoder(nn.Module):
 
     def forward(self, features: Tensor) -> list[Tensor]:
         """All five levels, finest first."""
-        levels = [self.en_conv0(features)]
+        levels: list[Tensor] = [self.get_submodule('en_conv0')(features)]
         for level in range(4):
             down, units = self.get_submodule(f'down{level}'), self.get_submodule(f'en_conv{level + 1}')
             levels.append(units(down(levels[-1])))
@@ -159,7 +159,7 @@ class _Decoder(nn.Module):
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """The four finest levels, finest first."""
-        current = self.de_conv4(levels[4])
+        current: Tensor = self.get_submodule('de_conv4')(levels[4])
         decoded: list[Tensor] = []
         for level in (3, 2, 1, 0):
             up, units = self.get_submodule(f'upcat{level}'), self.get_submodule(f'de_conv{level}')
@@ -176,4 +176,5 @@ def _activated(conv: nn.Conv3d) -> nn.Sequential:
 def _he(module: nn.Module) -> None:
     if isinstance(module, nn.Conv3d):
         nn.init.kaiming_normal_(module.weight, a=SLOPE)
+        assert module.bias is not None, 'all convolutions here have one'
         nn.init.zeros_(module.bias)

@@ -28,8 +28,8 @@ class PCTNet(BaseModule):
         in_channels: C.
         num_classes: K, background included.
         channels: Of the five levels, finest first.
-        mode: For isotropic voxels (0), slices about twice as far apart as pixels (1), or four times (2): so many of the
-            first two halvings, and their convolutions, leave the slice axis Z alone.
+        mode: For isotropic voxels (0), slices about twice as far apart as pixels (1), or four times (2): so many of
+            the first two halvings, and their convolutions, leave the slice axis Z alone.
         levels: How many logits levels to answer with, at strides 1, 2, 4 and 8 in the plane; only these get a
             projection.
         depths: Swin blocks of each level of the pyramid, finest first.
@@ -76,13 +76,16 @@ class PCTNet(BaseModule):
         self.mode, self.levels = mode, levels
         built = get_args(Mode) if published_layout else (mode,)
         projected = LEVELS if published_layout else levels
-        self.embeddings = nn.ModuleDict({str(one): _Embedding(in_channels, channels, one, dropout) for one in built})
+        embeddings = {str(one): _Embedding(in_channels, channels, one, dropout) for one in built}
+        heads = {str(one): _Head(channels, one, num_classes, projected, dropout) for one in built}
         attention = list(zip(channels[2:], num_heads, depths, windows, dropout[2:], strict=True))
+        self.embeddings = nn.ModuleDict(embeddings)
         self.pyramid_ct = _Pyramid(channels[2:], attention, num_classes, projected, drop_path=drop_path_rate, **quirks)
-        self.pred_heads = nn.ModuleDict(
-            {str(one): _Head(channels, one, num_classes, projected, dropout) for one in built}
-        )
-        self._freeze_idle()
+        self.pred_heads = nn.ModuleDict(heads)
+        projections = [*heads[str(mode)].projections(), *self.pyramid_ct.projections()]
+        idle = [part for name, part in (*embeddings.items(), *heads.items()) if name != str(mode)]
+        for module in (*idle, *projections[levels:]):
+            module.requires_grad_(False)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """(N, C, X, Y, Z) to ``levels`` logits, finest first; logits[0] has the size of the input.
@@ -96,21 +99,6 @@ class PCTNet(BaseModule):
         logits = [*self.pred_heads[str(self.mode)](fine, half, decoded[0], self.levels)]
         logits += self.pyramid_ct.project(decoded, self.levels - len(logits))
         return tuple(level.transpose(2, 4).contiguous() for level in logits)
-
-    def _freeze_idle(self) -> None:
-        """What the published layout holds and no answer of this network passes through takes no gradient."""
-        idle = [
-            branch
-            for part in (self.embeddings, self.pred_heads)
-            for name, branch in part.items()
-            if name != str(self.mode)
-        ]
-        idle += [out for level, out in enumerate(self._projections()) if level >= self.levels]
-        for module in idle:
-            module.requires_grad_(False)
-
-    def _projections(self) -> list[nn.Module]:
-        return [*self.pred_heads[str(self.mode)].projections(), *self.pyramid_ct.projections()]
 
 
 class _Embedding(nn.Module):

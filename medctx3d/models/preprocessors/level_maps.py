@@ -1,7 +1,7 @@
 """Which voxel gets which fusion level: the published samplings of Volume Fusion.
 
-All numbers are drawn on the CPU, so a seed gives the same maps on every device and nothing waits for one; voxels are
-written on the device.
+All numbers are drawn from torch's CPU generator, so a seed gives the same maps on every device and nothing waits for
+one; voxels are written on the device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from medctx3d.models.blocks.sizes import triple
 from medctx3d.typing import Size3
@@ -23,7 +23,7 @@ class LevelSampling(abc.ABC):
     """Draw level maps. Keeps no state."""
 
     @abc.abstractmethod
-    def draw(self, levels: Tensor, num_levels: int, generator: Generator) -> None:
+    def draw(self, levels: Tensor, num_levels: int) -> None:
         """Write a level from 0 to ``num_levels`` into every voxel of ``levels`` (X, Y, Z), which holds zeros."""
 
     @abc.abstractmethod
@@ -63,17 +63,17 @@ class BoxSampling(LevelSampling):
                 f'{largest}'
             )
 
-    def draw(self, levels: Tensor, num_levels: int, generator: Generator) -> None:
+    def draw(self, levels: Tensor, num_levels: int) -> None:
         """See :class:`LevelSampling`."""
         size = _shape(levels)
         self.check_size(size)
-        for _ in range(_integer(*self.count, generator)):
+        for _ in range(_integer(*self.count)):
             place = []
             for side, shortest in zip(size, self.smallest, strict=True):
-                edge = _integer(shortest, math.floor(self.largest * side), generator)
-                start = _integer(0, side - edge, generator)
+                edge = _integer(shortest, math.floor(self.largest * side))
+                start = _integer(0, side - edge)
                 place.append(slice(start, start + edge))
-            levels[tuple(place)] = _integer(0 if self.erase else 1, num_levels, generator)
+            levels[tuple(place)] = _integer(0 if self.erase else 1, num_levels)
 
     def check_size(self, size: Size3) -> None:
         """See :class:`LevelSampling`."""
@@ -101,16 +101,16 @@ class GridSampling(LevelSampling):
         if not 0 < share <= 1:
             raise ValueError(f'share must be a part of the cells, above 0 to 1, got {share}')
 
-    def draw(self, levels: Tensor, num_levels: int, generator: Generator) -> None:
+    def draw(self, levels: Tensor, num_levels: int) -> None:
         """See :class:`LevelSampling`."""
         size = _shape(levels)
         self.check_size(size)
-        edges = [_integer(self.cell[0], min(self.cell[1], side), generator) for side in size]
+        edges = [_integer(self.cell[0], min(self.cell[1], side)) for side in size]
         counts = [side // edge for side, edge in zip(size, edges, strict=True)]
-        starts = [_integer(0, side % edge, generator) for side, edge in zip(size, edges, strict=True)]
+        starts = [_integer(0, side % edge) for side, edge in zip(size, edges, strict=True)]
         cells = math.prod(counts)
-        drawn = torch.randint(1, num_levels + 1, (cells,), generator=generator, dtype=levels.dtype)
-        drawn[torch.randperm(cells, generator=generator)[int(self.share * cells) :]] = 0
+        drawn = torch.randint(1, num_levels + 1, (cells,), dtype=levels.dtype)
+        drawn[torch.randperm(cells)[int(self.share * cells) :]] = 0
         grid = _upload(drawn.view(counts), levels.device)
         for axis, edge in enumerate(edges):
             grid = grid.repeat_interleave(edge, dim=axis)
@@ -148,13 +148,11 @@ def build_sampling(sampling: str | dict[str, Any]) -> LevelSampling:
     return built
 
 
-def draw_levels(
-    sampling: LevelSampling, num_levels: int, size: Size3, generators: Sequence[Generator], device: torch.device
-) -> Tensor:
-    """One level map per generator, (N, 1, X, Y, Z) uint8 from 0 to ``num_levels``."""
-    levels = torch.zeros(len(generators), 1, *size, dtype=torch.uint8, device=device)
-    for volume, generator in zip(levels, generators, strict=True):
-        sampling.draw(volume[0], num_levels, generator)
+def draw_levels(sampling: LevelSampling, num_levels: int, *, count: int, size: Size3, device: torch.device) -> Tensor:
+    """``count`` level maps (N, 1, X, Y, Z) uint8, from 0 to ``num_levels``."""
+    levels = torch.zeros(count, 1, *size, dtype=torch.uint8, device=device)
+    for volume in levels:
+        sampling.draw(volume[0], num_levels)
     return levels
 
 
@@ -163,9 +161,9 @@ def _upload(numbers: Tensor, device: torch.device) -> Tensor:
     return numbers.pin_memory().to(device, non_blocking=True) if device.type == 'cuda' else numbers.to(device)
 
 
-def _integer(low: int, high: int, generator: Generator) -> int:
+def _integer(low: int, high: int) -> int:
     """Uniform, both ends included."""
-    return int(torch.randint(low, high + 1, (), generator=generator))
+    return int(torch.randint(low, high + 1, ()))
 
 
 def _shape(levels: Tensor) -> Size3:
