@@ -18,12 +18,14 @@ ROOT = Path(__file__).parent.parent
 LEAVES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
 FOLDERS = {  # network: folder of its baselines
     'dynunet': 'dynunet',
+    'fmunet': 'fmunet',
     'mednext': 'mednext',
     'monai_unet': 'monai_unet',
     'nnformer': 'nnformer',
     'nnunet_plain': 'nnunet',
     'nnunet_resenc': 'nnunet',
     'pcrlv2': 'pcrlv2',
+    'pctnet': 'pctnet',
     'segresnet': 'segresnet',
     'swinunetr': 'swin_unetr',
     'unetr': 'unetr',

@@ -13,6 +13,7 @@ from medctx3d.apis.training_consistency import training_problems
 from medctx3d.datasets import VolumeDataset
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.masking.functional import cell_grid
+from medctx3d.models.preprocessors import VolumeFusionPreprocessor
 from medctx3d.registry import DATASETS, MODELS, closest
 from medctx3d.typing import Size3
 from medctx3d.utils.config_check import ConfigError
@@ -139,7 +140,11 @@ def _windows(config: Config, model: nn.Module, stages: Sequence[str]) -> dict[st
     for step in (_dataset(config, 'train').get('pipeline') or ()) if 'train' in stages else ():
         kind = step.get('type', '') if isinstance(step, dict) else ''
         if str(kind).endswith('ForegroundCrop') and len(step.get('size') or ()) == 3:
-            windows[_CROP] = tuple(step['size'])
+            x, y, z = step['size']
+            fusion = getattr(model, 'data_preprocessor', None)
+            windows[_CROP] = (
+                fusion.fused_size((x, y, z)) if isinstance(fusion, VolumeFusionPreprocessor) else (x, y, z)
+            )
     roi = getattr(getattr(model, 'inferer', None), 'roi_size', None)
     if isinstance(roi, Sequence) and len(roi) == 3 and min(roi) > 0:
         windows[_ROI] = tuple(roi)

@@ -81,7 +81,7 @@ class BoxSampling(LevelSampling):
         if any(side < least for side, least in zip(size, fits, strict=True)):
             raise ValueError(
                 f'boxes from {self.smallest} voxels to {self.largest:g} of the crop need a crop of at least {fits}, '
-                f'got {size}: lower smallest, as in sampling=dict(type=..., smallest=4), or take larger crops'
+                f'got {size}: lower smallest, as in sampling=dict(name=..., smallest=4), or take larger crops'
             )
 
 
@@ -122,7 +122,7 @@ class GridSampling(LevelSampling):
         if min(size) < self.cell[0]:
             raise ValueError(
                 f'cells of {self.cell[0]} voxels or more need a crop of at least as many along each axis, got {size}: '
-                "lower the first number of sampling=dict(type='pymic_grid', cell=(4, 16)), or take larger crops"
+                "lower the first number of sampling=dict(name='pymic_grid', cell=(4, 16)), or take larger crops"
             )
 
 
@@ -134,14 +134,14 @@ SAMPLINGS: dict[str, Any] = {
 
 
 def build_sampling(sampling: str | dict[str, Any]) -> LevelSampling:
-    """A published sampling by its name, or with other numbers, such as ``dict(type='paper_boxes', smallest=4)``.
+    """A published sampling by its name, or with other numbers, such as ``dict(name='paper_boxes', smallest=4)``.
 
     Raises:
         ValueError: No sampling has that name, or an argument is outside its range.
         TypeError: The sampling takes no such argument.
     """
-    arguments = dict(type=sampling) if isinstance(sampling, str) else dict(sampling)
-    name = arguments.pop('type', None)
+    arguments = dict(name=sampling) if isinstance(sampling, str) else dict(sampling)
+    name = arguments.pop('name', None)
     if name not in SAMPLINGS:
         raise ValueError(f'sampling must be one of {", ".join(map(repr, SAMPLINGS))}, got {name!r}')
     built: LevelSampling = SAMPLINGS[name](**arguments)

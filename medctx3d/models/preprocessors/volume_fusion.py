@@ -35,7 +35,7 @@ class VolumeFusionPreprocessor(VolumePreprocessor):
     Args:
         num_levels: K.
         sampling: ``'paper_boxes'``, ``'pymic_grid'`` or ``'nnssl_boxes'``, or one of these with other numbers, such as
-            ``dict(type='paper_boxes', smallest=4)``; see :mod:`~medctx3d.models.preprocessors.level_maps`.
+            ``dict(name='paper_boxes', smallest=4)``; see :mod:`~medctx3d.models.preprocessors.level_maps`.
         pairing: ``'cross_volume'``: each crop is the background of the one before it in the batch. ``'same_volume'``:
             foreground and background are two views of one crop.
         view: Places of views, such as ``dict(type='RandomViews', size=(64, 64, 64), zoom=(0.7, 1.5))``; None: crops as
