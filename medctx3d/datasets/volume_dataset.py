@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
 from monai.transforms import Compose, Flipd, RandAxisFlipd, RandFlipd, Randomizable
@@ -15,7 +16,7 @@ from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, 
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.selection import select_cases
-from medctx3d.datasets.transforms import ForegroundCrop
+from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
 
@@ -31,7 +32,8 @@ class VolumeDataset(BaseDataset):
     Args:
         ann_file: The list, relative to ``data_root``.
         data_root: Folder that the list and its paths are relative to.
-        split: Which list of the file, such as ``'training'`` or ``'validation'``.
+        split: Which list of the file, such as ``'training'`` or ``'validation'``; None: no volume comes with a label,
+            those of ``unlabelled_split`` are all there is.
         unlabelled_split: A list of the file whose volumes follow, their labels never read: for objectives that need
             none (see :class:`~medctx3d.datasets.MixedSampler`). With ``cases`` it may be ``split`` itself: the rest of
             the cases then come without labels.
@@ -60,7 +62,7 @@ class VolumeDataset(BaseDataset):
         ann_file: str = '',
         data_root: str = '',
         *,
-        split: str = 'training',
+        split: str | None = 'training',
         unlabelled_split: str | None = None,
         cases: Sequence[str] | None = None,
         load_pipeline: Sequence[dict] = (),
@@ -76,6 +78,11 @@ class VolumeDataset(BaseDataset):
             raise ValueError(f'crops_per_volume must be at least 1, got {crops_per_volume}')
         if seed < 0:
             raise ValueError(f'seed must not be negative, got {seed}')
+        if split is None and (cases is not None or unlabelled_split is None):
+            raise ValueError(
+                'split=None means that no volume comes with a label: it needs unlabelled_split and takes no cases, '
+                f'got unlabelled_split={unlabelled_split!r} and cases={cases!r}'
+            )
         super().__init__(
             ann_file,
             metainfo=metainfo,
@@ -86,7 +93,7 @@ class VolumeDataset(BaseDataset):
             lazy_init=True,
             max_refetch=0,
         )
-        self.split = split
+        self.split = split or ''
         self.unlabelled_split = unlabelled_split
         self.cases = None if cases is None else tuple(cases)
         self.crops_per_volume = crops_per_volume
@@ -113,7 +120,7 @@ class VolumeDataset(BaseDataset):
 
     def read_list(self) -> None:
         """Read the cases into ``data_list``; no other file is opened."""
-        records = self.load_data_list()
+        records = [] if not self.split else self.load_data_list()
         if self.cases is not None:
             records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
         self.data_list = records + self._unlabelled(records)
@@ -184,7 +191,10 @@ class VolumeDataset(BaseDataset):
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
-            return self.store.open(record)
+            sample = self.store.open(record)
+            if isinstance(self.pipeline.transforms[0], (ForegroundCrop, PackVolume)):
+                return sample  # they copy what they take out of the maps
+            return {key: np.array(value) if isinstance(value, np.memmap) else value for key, value in sample.items()}
         return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
     def _note_padding(self, store: PreparedStore) -> None:
