@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from monai.transforms import Compose
@@ -30,7 +29,8 @@ class ImageRestoration(SelfSupervisor):
         network: An :class:`EncoderDecoder` whose ``num_classes`` is the number of image channels.
         corruption: Configs of MONAI's transforms on (C, X, Y, Z), in this order.
         criterion: Answer and volume to a scalar; None: the mean squared error.
-        kwargs: Of :class:`SelfSupervisor`.
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
 
     Raises:
         ValueError: There is no corruption.
@@ -42,9 +42,10 @@ class ImageRestoration(SelfSupervisor):
         corruption: Sequence[dict | Callable[[Tensor], Tensor]],
         *,
         criterion: dict | nn.Module | None = None,
-        **kwargs: Any,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(network, **kwargs)
+        super().__init__(network, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         if not corruption:
             raise ValueError('ImageRestoration: without corruption there is nothing to restore')
         self.corruption = Compose([TRANSFORMS.build(step) if isinstance(step, dict) else step for step in corruption])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from medctx3d.models.masking.functional import cell_grid, hide, resize_mask
@@ -30,7 +28,8 @@ class MaskedAutoencoder(SelfSupervisor):
         masking: A masking strategy.
         patch_size: Edge lengths of a mask cell, in voxels; must divide the crop.
         fill: Value of hidden voxels, in units of the normalised image.
-        kwargs: Of :class:`SelfSupervisor`.
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
     """
 
     def __init__(
@@ -40,9 +39,10 @@ class MaskedAutoencoder(SelfSupervisor):
         patch_size: Size3,
         *,
         fill: float = 0.0,
-        **kwargs: Any,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(network, **kwargs)
+        super().__init__(network, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.masking = MASKINGS.build(masking) if isinstance(masking, dict) else masking
         self.patch_size = patch_size
         self.fill = fill

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +22,8 @@ class SimCLR(SelfSupervisor):
         views: Geometry of a view, such as ``dict(type='RandomViews', size=...)``.
         jitter: Intensities of a view, such as ``dict(type='IntensityJitter')``; None leaves them.
         criterion: Two batches of vectors to a scalar; None: MONAI's ContrastiveLoss at temperature 0.5.
-        kwargs: Of :class:`SelfSupervisor`.
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
     """
 
     def __init__(
@@ -34,9 +33,10 @@ class SimCLR(SelfSupervisor):
         *,
         jitter: dict | nn.Module | None = None,
         criterion: dict | nn.Module | None = None,
-        **kwargs: Any,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(network, **kwargs)
+        super().__init__(network, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.views = MODELS.build(views) if isinstance(views, dict) else views
         self.jitter = MODELS.build(jitter) if isinstance(jitter, dict) else jitter
         chosen = criterion or dict(type='monai.losses.ContrastiveLoss', temperature=0.5)

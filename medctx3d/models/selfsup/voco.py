@@ -25,16 +25,29 @@ class VoCo(SelfSupervisor):
         network: An :class:`EmbeddingNet`.
         crops: A :class:`PositionCrops`; inputs have the size of its window.
         criterion: A :class:`VoCoLoss`.
-        kwargs: Of :class:`SelfSupervisor`.
+        teacher: Such as ``dict(type='EMATeacher')``; None: there is none.
+        teacher_of: What it copies: empty, the whole network, or ``projector``.
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
 
     Raises:
         ValueError: ``teacher_of`` is neither empty nor ``projector``, or a loss between volumes lacks a teacher.
     """
 
     def __init__(
-        self, network: dict | nn.Module, crops: dict | nn.Module, criterion: dict | nn.Module, **kwargs: Any
+        self,
+        network: dict | nn.Module,
+        crops: dict | nn.Module,
+        criterion: dict | nn.Module,
+        *,
+        teacher: dict | None = None,
+        teacher_of: str = '',
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(network, **kwargs)
+        super().__init__(
+            network, teacher=teacher, teacher_of=teacher_of, data_preprocessor=data_preprocessor, init_cfg=init_cfg
+        )
         self.crops = MODELS.build(crops) if isinstance(crops, dict) else crops
         self.criterion = LOSSES.build(criterion) if isinstance(criterion, dict) else criterion
         if self.teacher_of not in ('', 'projector'):
