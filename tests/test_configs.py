@@ -24,12 +24,14 @@ PRETRAININGS = [
 LEAVES = [name for name in EVERY if name not in PRETRAININGS]
 FOLDERS = {  # network: folder of its baselines
     'dynunet': 'dynunet',
+    'fmunet': 'fmunet',
     'mednext': 'mednext',
     'monai_unet': 'monai_unet',
     'nnformer': 'nnformer',
     'nnunet_plain': 'nnunet',
     'nnunet_resenc': 'nnunet',
     'pcrlv2': 'pcrlv2',
+    'pctnet': 'pctnet',
     'segresnet': 'segresnet',
     'swinunetr': 'swin_unetr',
     'unetr': 'unetr',
