@@ -5,7 +5,7 @@ Fine-tuning: finetune_fmunet_hippocampus.py
 
 _base_ = [
     '../_base_/models/fmunet.py',
-    '../_base_/datasets/hippocampus_unlabelled.py',
+    '../_base_/datasets/hippocampus_levels.py',
     '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
 ]

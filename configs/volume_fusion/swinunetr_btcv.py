@@ -5,7 +5,7 @@ Fine-tuning: finetune_swinunetr_btcv.py
 
 _base_ = [
     '../_base_/models/swinunetr.py',
-    '../_base_/datasets/btcv_unlabelled.py',
+    '../_base_/datasets/btcv_levels.py',
     '../_base_/schedules/adam_100k.py',
     '../_base_/default_runtime.py',
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
 from monai.transforms import Compose, Flipd, RandAxisFlipd, RandFlipd, Randomizable
@@ -15,7 +16,7 @@ from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, 
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.selection import select_cases, select_part
-from medctx3d.datasets.transforms import ForegroundCrop
+from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
 
@@ -196,7 +197,10 @@ class VolumeDataset(BaseDataset):
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
-            return self.store.open(record)
+            sample = self.store.open(record)
+            if isinstance(self.pipeline.transforms[0], (ForegroundCrop, PackVolume)):
+                return sample  # they copy what they take out of the maps
+            return {key: np.array(value) if isinstance(value, np.memmap) else value for key, value in sample.items()}
         return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
     def _refuse_small(self, store: PreparedStore) -> None:
