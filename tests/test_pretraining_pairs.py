@@ -90,5 +90,6 @@ def test_the_checkpoint_is_the_last_one_of_the_pretraining(name):
 @pytest.mark.parametrize('name', TUNED)
 def test_pretraining_scores_no_image_that_it_is_tested_on_later(name):
     pretraining, tuning = load_config(pretraining_of(name)), load_config(ROOT / name)
-    seen = {pretraining[key].dataset.split for key in ('train_dataloader', 'val_dataloader') if pretraining.get(key)}
+    loaders = [pretraining[key] for key in ('train_dataloader', 'val_dataloader') if pretraining.get(key)]
+    seen = {loader.dataset.get('split', 'training') for loader in loaders}
     assert tuning.test_dataloader.dataset.split not in seen

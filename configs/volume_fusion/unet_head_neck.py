@@ -5,7 +5,7 @@ Fine-tuning: finetune_unet_head_neck.py
 
 _base_ = [
     '../_base_/models/unet_small.py',
-    '../_base_/datasets/head_neck_unlabelled.py',
+    '../_base_/datasets/head_neck_levels.py',
     '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
 ]
