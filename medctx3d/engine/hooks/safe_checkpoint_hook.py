@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from medctx3d.engine.checkpoint_content import checkpoint_content
-from medctx3d.engine.checkpoint_store import CheckpointStore, write_checkpoint
+from medctx3d.engine.checkpoint_store import BEST, CheckpointStore, write_checkpoint
 from medctx3d.engine.stop_request import Preempted, StopRequest
 from medctx3d.registry import HOOKS
 
@@ -119,7 +119,7 @@ class SafeCheckpointHook(Hook):
             return  # NaN: no case of the split has an organ to score
         outdated = hub.get_info('best_ckpt') if best is not None else None
         step = runner.epoch if self.by_epoch else runner.iter
-        name = f'best_{self.save_best.replace("/", "_")}_{self._name(step)}'
+        name = f'{BEST}{self.save_best.replace("/", "_")}_{self._name(step)}'
         hub.update_info('best_score', score)
         hub.update_info('best_ckpt', name)
         self._write_best(runner, name, outdated)
