@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 import conftest
 import pytest
 from test_bad_input import CONFIG, ROOT
+
+sys.path.append(str(ROOT / 'tests/engine'))
+from comparison import differences, everything
 
 SLOW = """
 import time
@@ -26,15 +30,21 @@ class Slow(Hook):
 """
 MORTAL = """
 import os
+import signal
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from medctx3d.registry import HOOKS
 
 @HOOKS.register_module()
 class Mortal(Hook):
+    def __init__(self, end):
+        self.end = end
+
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if get_rank() == 1 and runner.iter + 1 == 3:
-            raise RuntimeError('a memory chip of this machine has failed')
+        if get_rank() == 1 and runner.iter + 1 == 3 and os.environ['TORCHELASTIC_RESTART_COUNT'] == '0':
+            if self.end == 'error':
+                raise RuntimeError('a memory chip of this machine has failed')
+            os.kill(os.getpid(), getattr(signal, self.end))
 """
 
 
@@ -106,14 +116,44 @@ def test_requeue_that_cannot_help_is_refused(arguments, job, words, monkeypatch,
     assert words in capsys.readouterr().err
 
 
+def distributed(config: Path, *options: str, end: str = '', **more: str) -> subprocess.CompletedProcess:
+    """Train on two ranks, of which one may come to an end in the third iteration."""
+    if end:
+        hooks = f"custom_hooks = [dict(type='EMATeacherHook'), dict(type='Mortal', end={end!r})]\n"
+        plugin(config, 'mortal', MORTAL, hooks + "default_hooks['watchdog'] = dict(limit=8)\n")
+    with socket.socket() as probe:  # a port that nobody uses
+        probe.bind(('127.0.0.1', 0))
+        port = str(probe.getsockname()[1])
+    env = environment(config, PORT=port, PYTHON=sys.executable, **more)
+    line = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *command(config)[3:], '--cfg-options']
+    return subprocess.run([*line, *options], env=env, capture_output=True, encoding='utf-8', check=False, timeout=300)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_job_that_lost_a_rank_ends_and_names_it(config):
-    plugin(config, 'mortal', MORTAL, "custom_hooks = [dict(type='EMATeacherHook'), dict(type='Mortal')]\n")
-    env = environment(config, PORT=str(29600 + os.getpid() % 300), PYTHON=sys.executable)
-    line = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2', *command(config)[3:]]
-    options = ['--cfg-options', 'train_cfg.max_iters=100']
-    run = subprocess.run([*line, *options], env=env, capture_output=True, encoding='utf-8', check=False)
+@pytest.mark.parametrize(
+    ('end', 'words'),
+    [
+        ('error', 'a memory chip of this machine has failed'),
+        ('SIGKILL', r'Signal 9 \(SIGKILL\) received by PID'),
+        ('SIGSTOP', r'rank 0 .*no step for .*\n.*rank 1 on \S+: last sign of life \d+ s ago, .* iteration [34]'),
+    ],
+)
+def test_a_job_that_lost_a_rank_ends_and_names_it(config, end, words):
+    run = distributed(config, 'train_cfg.max_iters=100', end=end)
     assert run.returncode != 0
-    assert re.search(r'rank\s*: 1 \(local_rank: 1\)', run.stderr)
-    assert 'a memory chip of this machine has failed' in run.stderr
+    assert re.search(words, run.stderr), run.stderr
+    assert re.search(r'rank\s*: 1 \(local_rank: 1\)' if end != 'SIGSTOP' else r'host\s*: \S+', run.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_job_that_torchrun_starts_again_ends_as_if_no_rank_had_died(config, tmp_path):
+    options = ('train_cfg.max_iters=6', 'default_hooks.checkpoint.max_keep_ckpts=-1')
+    whole = distributed(config, *options)
+    assert whole.returncode == 0, whole.stderr
+    (tmp_path / 'work').rename(tmp_path / 'whole')
+    run = distributed(config, *options, end='SIGKILL', RESTARTS='1')
+    assert run.returncode == 0, run.stderr
+    assert re.search(r'resuming from \S+iter_[23]\.pth, iteration [23]', run.stdout), run.stdout
+    assert not differences(everything(tmp_path / 'whole'), everything(tmp_path / 'work'))

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.splits import check_config_splits, prepare_splits
-from medctx3d.apis.start_checkpoint import settle_start
+from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
 from medctx3d.engine.launch import build_runner, close_schedules, prepare_launch
 from medctx3d.registry import DATASETS
@@ -44,6 +44,7 @@ def train_config(
     datasets = check_config_splits(config)
     require_writable(config.work_dir, '--work-dir')
     prepare_launch(config, launcher)
+    agree_on_start(config)
     if start and is_main_process():
         print(start)
     prepare_splits(datasets)

@@ -9,6 +9,7 @@ from medctx3d.engine.hooks.progress_hook import ProgressHook
 from medctx3d.engine.hooks.ramp_up_hook import RampUpHook
 from medctx3d.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from medctx3d.engine.hooks.volume_visualization_hook import VolumeVisualizationHook
+from medctx3d.engine.hooks.watchdog_hook import WatchdogHook
 
 __all__ = [
     'EMATeacherHook',
@@ -20,4 +21,5 @@ __all__ = [
     'RampUpHook',
     'SafeCheckpointHook',
     'VolumeVisualizationHook',
+    'WatchdogHook',
 ]
