@@ -11,6 +11,7 @@ from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.splits import check_config_splits, prepare_splits
 from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
+from medctx3d.engine.failures import explained
 from medctx3d.engine.launch import build_runner, close_schedules, prepare_launch
 from medctx3d.registry import DATASETS
 from medctx3d.utils.atomic import require_writable
@@ -35,7 +36,7 @@ def train_config(
 
     Raises:
         ValueError: Something in the config or a file breaks a rule.
-        OSError: A file is missing, or the work dir cannot be written to.
+        OSError: A file is missing, the work dir cannot be written to, or the machine failed meanwhile.
     """
     require_keys(config, 'train')
     close_schedules(config)
@@ -51,7 +52,8 @@ def train_config(
     runner = build_runner(config, verbose=verbose)
     if deterministic:  # mmengine asks for errors, and cross-entropy on a GPU has no deterministic kernel
         torch.use_deterministic_algorithms(True, warn_only=True)
-    runner.train()
+    with explained(config, datasets):
+        runner.train()
     return runner
 
 

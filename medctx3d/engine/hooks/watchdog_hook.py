@@ -24,11 +24,11 @@ class StalledError(RuntimeError):
 
 @HOOKS.register_module()
 class WatchdogHook(Hook):
-    """Log the stacks of all processes when no step ends within ``limit``, and end a job whose ranks wait for each other.
+    """Log the stacks of all processes when no step ends within a limit, and end a job whose ranks wait for each other.
 
-    A thread of every rank looks at the clock; steps of training and of validation count alike. At a stall the log gets,
-    once, what was going on, the stacks of all threads and of the loaders' workers, and the last sign of life of every
-    rank. Ranks other than 0 also write it to ``stall_rank_<r>.txt`` beside the log file.
+    A thread of every rank looks at the clock; steps of training and of validation count alike. At a stall the log
+    gets, once, what was going on, the stacks of all threads and of the loaders' workers, and the last sign of life of
+    every rank. Ranks other than 0 also write it to ``stall_rank_<r>.txt`` beside the log file.
 
     Args:
         limit: s without a step that make a stall.
