@@ -13,10 +13,8 @@ from pathlib import Path
 
 import conftest
 import pytest
-from test_bad_input import CONFIG, ROOT
-
-sys.path.append(str(ROOT / 'tests/engine'))
 from comparison import differences, everything
+from test_bad_input import CONFIG, ROOT
 
 SLOW = """
 import time

@@ -17,9 +17,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
+from medctx3d.apis.failures import explained
 from medctx3d.apis.splits import check_config_splits, prepare_splits, require_labels
 from medctx3d.engine.checkpoint import fitting_weights, load_weights
-from medctx3d.engine.failures import explained
 from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, load_config, prepare_launch
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.atomic import require_writable

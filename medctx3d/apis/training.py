@@ -8,10 +8,10 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
+from medctx3d.apis.failures import explained
 from medctx3d.apis.splits import check_config_splits, prepare_splits
 from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
-from medctx3d.engine.failures import explained
 from medctx3d.engine.launch import build_runner, close_schedules, prepare_launch
 from medctx3d.registry import DATASETS
 from medctx3d.utils.atomic import require_writable

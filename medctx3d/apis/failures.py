@@ -91,8 +91,8 @@ def _of_dead_worker(pids: str, signal: str, config: Config, datasets: Sequence[V
             )
         return (
             f'{who} ended with a bus error: the shared memory through which workers hand over batches is full '
-            f'({_room(_SHARED_MEMORY)}). {_fewer_workers(config)}; in a container, raise it (docker run --shm-size=8g, '
-            'or --ipc=host)'
+            f'({_room(_SHARED_MEMORY)}). {_fewer_workers(config)}; or, in a container, raise it (docker run '
+            '--shm-size=8g, or --ipc=host)'
         )
     how = f'by the signal {signal}' if signal else 'without a word'
     return (

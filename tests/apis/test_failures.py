@@ -14,8 +14,8 @@ from helpers_engine import run_config, train
 from mmengine.config import Config
 from torch import nn
 
+from medctx3d.apis.failures import MachineError, explain, explained
 from medctx3d.datasets import VolumeDataset
-from medctx3d.engine.failures import MachineError, explain, explained
 from medctx3d.models.backbones import UNetEncoder
 from medctx3d.registry import DATASETS
 
@@ -143,7 +143,7 @@ def test_a_gpu_that_is_full_names_what_a_steps_memory_depends_on(nifti_dataset, 
     monkeypatch.setattr(UNetEncoder, 'forward', full)
     message = message_of(run_config(nifti_dataset, tmp_path, experiment_name='full_gpu'))
     assert 'memory of the GPU does not suffice in a step with image' in message
-    for part in ('Tried to allocate 20.00 GiB', 'batch_size (2;', 'pipeline.0.size ((16, 16, 16))', '--amp'):
+    for part in ('Tried to allocate 20.00 GiB', 'batch_size (it is 2;', 'pipeline.0.size ((16, 16, 16))', '--amp'):
         assert part in message
     assert "model.passes='sequential'" in message
 
