@@ -27,7 +27,7 @@ def everything(path: Path) -> dict[str, Any]:
     for index, state in content['optimizer']['state'].items():
         found |= {f'optimizer.{index}.{key}': value for key, value in state.items()}
     found['schedules'] = repr(content['param_schedulers'])
-    found['log'] = repr(content['message_hub']['log_scalars']['train/loss'])
+    found['log'] = content['message_hub']['log_scalars']['train/loss']['history_buffer'][0]
     return found
 
 

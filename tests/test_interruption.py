@@ -12,9 +12,17 @@ import sys
 from pathlib import Path
 
 import conftest
+import helpers_engine  # noqa: F401 - which keeps mmengine from laying configs out for seconds
 import pytest
+import torch
 from comparison import differences, everything
+from mmengine.config import Config
 from test_bad_input import CONFIG, ROOT
+
+from medctx3d.apis import start_checkpoint
+from medctx3d.apis.start_checkpoint import agree_on_start, is_restarted
+from medctx3d.engine.checkpoint import CheckpointError
+from medctx3d.engine.checkpoint_store import write_checkpoint
 
 SLOW = """
 import time
@@ -98,6 +106,60 @@ def test_sigterm_to_all_processes_saves_exits_with_0_and_requeues(config, tmp_pa
     after = subprocess.run(rest, env=environment(config), capture_output=True, encoding='utf-8', check=False)
     assert after.returncode == 0, after.stderr
     assert f'iter_{stopped[1]}.pth, iteration {stopped[1]}' in after.stdout
+
+
+@pytest.fixture
+def usual_kernels(monkeypatch):
+    """Switch back what --deterministic switches."""
+    monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    yield
+    cudnn.benchmark, cudnn.deterministic = before
+    torch.use_deterministic_algorithms(False)
+
+
+def test_same_seed_trains_to_the_same_bits_also_deterministically(
+    config, tmp_path, monkeypatch, capsys, usual_kernels
+):
+    """Through the tool, volumes read by workers or not; `--deterministic` changes kernels, on a CPU to the same."""
+    found = []
+    for run, workers, more in (('first', 2, []), ('second', 0, []), ('deterministic', 0, ['--deterministic'])):
+        line = ['train.py', str(config), '--work-dir', str(tmp_path / run), '--seed', '3', *more]
+        options = [f'train_dataloader.num_workers={workers}', 'train_cfg.max_iters=3']
+        monkeypatch.setattr(sys, 'argv', [*line, '--cfg-options', *options])
+        runpy.run_path(str(ROOT / 'tools/train.py'), run_name='__main__')
+        assert ('use_deterministic_algorithms' in capsys.readouterr().out) == bool(more)
+        found.append(everything(tmp_path / run))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not differences(found[0], found[1])
+    assert not differences(found[0], found[2])
+
+
+@pytest.mark.parametrize(
+    ('restarts', 'count', 'earlier', 'expected'),
+    [('0', '0', True, False), ('3', '0', False, False), ('3', '1', True, True), ('3', '0', True, None)],
+)
+def test_a_restarted_job_resumes_and_never_from_another_run(tmp_path, monkeypatch, restarts, count, earlier, expected):
+    monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', restarts)
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', count)
+    if earlier:
+        write_checkpoint(dict(meta=dict(iter=7)), tmp_path / 'iter_7.pth')
+    if expected is None:
+        with pytest.raises(ValueError, match=r'holds an earlier run \(iter_7\.pth\), and a restarted job could go on'):
+            is_restarted(str(tmp_path))
+    else:
+        assert is_restarted(str(tmp_path)) is expected
+
+
+def test_ranks_that_see_different_checkpoints_are_told(monkeypatch):
+    monkeypatch.setattr(start_checkpoint, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(start_checkpoint, 'all_gather_object', lambda mine: [mine, 'no checkpoint on node1'])
+    config = Config(dict(load_from='/scratch/run/iter_7.pth', work_dir='/scratch/run'))
+    with pytest.raises(CheckpointError, match=r'rank 0 with iter_7\.pth on \S+, rank 1 with no checkpoint on node1'):
+        agree_on_start(config)
+    monkeypatch.setattr(start_checkpoint, 'all_gather_object', lambda mine: [mine, 'iter_7.pth on node1'])
+    agree_on_start(config)
 
 
 @pytest.mark.parametrize(

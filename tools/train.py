@@ -24,6 +24,7 @@ from mmengine.dist import is_main_process
 from medctx3d.apis.config_consistency import require_keys
 from medctx3d.apis.start_checkpoint import is_restarted
 from medctx3d.apis.training import set_randomness, train_config
+from medctx3d.engine.deterministic import ask_for_deterministic_kernels
 from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
 from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import register_all_modules
@@ -77,7 +78,7 @@ def main() -> None:
     if args.requeue:
         check_requeue(args)
     if args.deterministic:
-        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # read when CUDA starts
+        ask_for_deterministic_kernels()
     setup_environment()
     register_all_modules()
     config = load_config(args.config, args.cfg_options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -12,6 +11,7 @@ from medctx3d.apis.failures import explained
 from medctx3d.apis.splits import check_config_splits, prepare_splits
 from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
+from medctx3d.engine.deterministic import ask_for_deterministic_kernels
 from medctx3d.engine.launch import build_runner, close_schedules, prepare_launch
 from medctx3d.registry import DATASETS
 from medctx3d.utils.atomic import require_writable
@@ -50,8 +50,11 @@ def train_config(
         print(start)
     prepare_splits(datasets)
     runner = build_runner(config, verbose=verbose)
-    if deterministic:  # mmengine asks for errors, and cross-entropy on a GPU has no deterministic kernel
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    if deterministic:
+        settings = ask_for_deterministic_kernels()
+        runner.logger.info(settings)
+        if is_main_process():
+            print(settings)
     with explained(config, datasets):
         runner.train()
     return runner

@@ -1,5 +1,6 @@
 """An interrupted and resumed training ends bit for bit where the uninterrupted one does."""
 
+import pickle
 import random
 import signal
 
@@ -10,8 +11,10 @@ from comparison import differences, everything
 from helpers_engine import run_config, train
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmengine.utils import apply_to
 
 from medctx3d.apis.start_checkpoint import newest_whole
+from medctx3d.engine.checkpoint import load_checkpoint_file
 from medctx3d.engine.checkpoint_store import CheckpointStore
 from medctx3d.engine.stop_request import Preempted
 
@@ -102,6 +105,18 @@ def test_resuming_reads_no_batch_of_the_past(nifti_dataset, tmp_path):
     dataset.__class__ = type('Counted', (type(dataset),), {'__getitem__': counted})
     runner.train()
     assert len(draws) == 2 * 2  # two iterations of two crops
+
+
+def test_nothing_but_tensors_grows_with_the_step(nifti_dataset, tmp_path):
+    """Lists of a log's every step would make resuming slower the further a training was."""
+    train(run_config(nifti_dataset, tmp_path, iterations=8, **{'default_hooks.checkpoint.max_keep_ckpts': -1}))
+    lengths = []
+    for step in (3, 8):
+        content = load_checkpoint_file(tmp_path / f'iter_{step}.pth')
+        del content['meta']['time']
+        bare = apply_to(content, lambda value: isinstance(value, torch.Tensor), lambda tensor: None)
+        lengths.append(len(pickle.dumps(bare)))
+    assert abs(lengths[0] - lengths[1]) < 20
 
 
 def test_a_validation_that_the_kill_cut_off_is_made_up_for(nifti_dataset, tmp_path):
