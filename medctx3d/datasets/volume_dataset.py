@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
+from medctx3d.datasets.read_retry import ReadRetry
 from medctx3d.datasets.selection import select_cases, select_part
 from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
@@ -45,6 +47,7 @@ class VolumeDataset(BaseDataset):
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
             draw, which suits a handful of tiny volumes.
         crops_per_volume: Draws per volume and epoch.
+        retry: Such as ``dict(type='ReadRetry', attempts=5)``, for network file systems. None: a failed read is final.
         metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``, ``regions``; goes
             before the class's own.
         seed: Of all draws.
@@ -73,6 +76,7 @@ class VolumeDataset(BaseDataset):
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
         crops_per_volume: int = 1,
+        retry: dict | None = None,
         metainfo: dict | None = None,
         seed: int = 0,
         test_mode: bool = False,
@@ -106,6 +110,7 @@ class VolumeDataset(BaseDataset):
         self.pipeline = build_pipeline(pipeline, self._metainfo)
         _refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
         self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
+        self.retry: ReadRetry | None = TASK_UTILS.build(retry) if retry is not None else None
         if not lazy_init:
             self.full_init()
 
@@ -164,9 +169,9 @@ class VolumeDataset(BaseDataset):
             RuntimeError: A transform failed; the message names the case.
         """
         record = self.data_list[idx % len(self) // self.crops_per_volume]
-        sample = dict(self._sample(record), draw=idx)
-        with seeded(self.pipeline, draw_seed(self.seed, idx)):
-            return run_pipeline(self.pipeline, sample, record['case'])
+        if self.retry is None:
+            return self._draw(record, idx)
+        return self.retry(partial(self._draw, record, idx), record['case'])
 
     def __len__(self) -> int:
         """Draws per epoch."""
@@ -194,6 +199,11 @@ class VolumeDataset(BaseDataset):
         taken = {record['case'] for record in used}
         records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
         return [dict(record, label=None) for record in records if record['case'] not in taken]
+
+    def _draw(self, record: dict[str, Any], draw: int) -> dict[str, Any]:
+        sample = dict(self._sample(record), draw=draw)
+        with seeded(self.pipeline, draw_seed(self.seed, draw)):
+            return run_pipeline(self.pipeline, sample, record['case'])
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
