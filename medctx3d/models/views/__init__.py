@@ -1,0 +1,6 @@
+"""Views of volumes that self-supervision compares, made on the device."""
+
+from medctx3d.models.views.intensity_jitter import IntensityJitter
+from medctx3d.models.views.random_views import Placement, RandomViews
+
+__all__ = ['IntensityJitter', 'Placement', 'RandomViews']
