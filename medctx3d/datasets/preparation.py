@@ -156,7 +156,7 @@ def sources(record: dict[str, Any]) -> list[dict[str, Any]]:
     Raises:
         FileNotFoundError: A file is missing.
     """
-    return [_source(str(path)) for path in [*image_paths(record), record.get('label')] if path]
+    return [_source(str(path)) for path in [*image_paths(record), record.get('label'), record.get('regions')] if path]
 
 
 def _source(path: str) -> dict[str, Any]:

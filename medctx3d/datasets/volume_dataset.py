@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
-from monai.transforms import Compose, Flipd, RandAxisFlipd, RandFlipd, Randomizable
+from monai.transforms import Compose, Flipd, MapTransform, RandAxisFlipd, RandFlipd, Randomizable
 
 from medctx3d.datasets.checks import check_headers
 from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
+from medctx3d.datasets.regions.region_map import check_region_map, region_map_path
 from medctx3d.datasets.selection import select_cases
 from medctx3d.datasets.transforms import ForegroundCrop
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
@@ -40,6 +42,9 @@ class VolumeDataset(BaseDataset):
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
             draw, which suits a handful of tiny volumes.
+        region_maps: Folder of region maps (tools/dataset/superpixels.py), relative to ``data_root``, one
+            ``<case>.nii.gz`` each; ``'beside'``: the folder beside the images', such as ``imagesTr_regions``. They
+            come as ``gt_regions``, also of volumes without labels. None: no maps are read.
         crops_per_volume: Draws per volume and epoch.
         metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``, ``regions``; goes
             before the class's own.
@@ -66,6 +71,7 @@ class VolumeDataset(BaseDataset):
         load_pipeline: Sequence[dict] = (),
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
+        region_maps: str | None = None,
         crops_per_volume: int = 1,
         metainfo: dict | None = None,
         seed: int = 0,
@@ -89,6 +95,7 @@ class VolumeDataset(BaseDataset):
         self.split = split
         self.unlabelled_split = unlabelled_split
         self.cases = None if cases is None else tuple(cases)
+        self.region_maps = region_maps
         self.crops_per_volume = crops_per_volume
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
@@ -96,6 +103,8 @@ class VolumeDataset(BaseDataset):
         _refuse_randomness(self._load)
         self.pipeline = build_pipeline(pipeline, self._metainfo)
         _refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
+        if region_maps is not None:
+            _refuse_moved_images(self.pipeline)
         self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
         if not lazy_init:
             self.full_init()
@@ -116,12 +125,14 @@ class VolumeDataset(BaseDataset):
         records = self.load_data_list()
         if self.cases is not None:
             records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
-        self.data_list = records + self._unlabelled(records)
+        self.data_list = [self._with_regions(record) for record in records + self._unlabelled(records)]
 
     def check_headers(self) -> None:
         """Check every file of ``data_list`` by its header."""
         for record in self.data_list:
             check_headers(record, self._metainfo)
+            if record.get('regions'):
+                check_region_map(record)
 
     def prepare_volumes(self) -> None:
         """Prepare what the store lacks; without a store, load every volume once to see that it can be used."""
@@ -182,6 +193,13 @@ class VolumeDataset(BaseDataset):
         records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
         return [dict(record, label=None) for record in records if record['case'] not in taken]
 
+    def _with_regions(self, record: dict) -> dict:
+        if self.region_maps is None:
+            return record
+        beside = self.region_maps == 'beside'
+        folder = self.region_maps if beside else os.path.join(self.data_root or '', self.region_maps)
+        return dict(record, regions=str(region_map_path(record, folder)))
+
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
             return self.store.open(record)
@@ -215,4 +233,15 @@ def _refuse_blind_flips(pipeline: Compose, classes: Sequence[str]) -> None:
             raise ValueError(
                 f'pipeline holds {type(transform).__name__}, which flips left and right without changing sided labels '
                 f"({', '.join(sided(classes)[:4])}): use dict(type='RandMirror'), which swaps them"
+            )
+
+
+def _refuse_moved_images(pipeline: Compose) -> None:
+    """A spatial transform that does not name the regions would move the image away from them, unseen."""
+    for transform in pipeline.transforms:
+        spatial = type(transform).__module__.startswith(('monai.transforms.spatial', 'monai.transforms.croppad'))
+        if spatial and isinstance(transform, MapTransform) and 'regions' not in transform.keys:
+            raise ValueError(
+                f'pipeline holds {type(transform).__name__}(keys={list(transform.keys)}), which moves the image but '
+                "not its region map: add 'regions' to keys (mode='nearest', where it takes a mode)"
             )

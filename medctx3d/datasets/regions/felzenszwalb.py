@@ -30,11 +30,13 @@ def felzenszwalb_3d(
     .. math:: w(p, q) = |I_p - I_q| \left(\frac{d_{pq}}{d_\min}\right)^{\beta}
 
     where :math:`d_{pq}` is the distance of the two centres in mm, :math:`d_\min` the smallest voxel edge and
-    :math:`\beta` the ``distance_exponent``: the same difference counts more across thick slices, where the chance that
-    a border lies between the two centres is larger. Edges are taken by growing weight; one between two components joins them
-    unless it is heavier than the largest edge inside either (of its minimum spanning tree) by more than ``scale``
-    divided by that component's volume in mm^3. Then edges are taken once more in the same order, and those of which
-    one side is smaller than ``min_size`` join. Edges of equal weight are taken in the order of their first voxels.
+    :math:`\beta` the ``distance_exponent``: the same difference counts more across thick slices, where the chance
+    that a border lies between the two centres is larger.
+
+    Edges are taken by growing weight; one between two components joins them unless it is heavier than the largest edge
+    inside either (of its minimum spanning tree) by more than ``scale`` divided by that component's volume in mm^3.
+    Then edges are taken once more in the same order, and those of which one side is smaller than ``min_size`` join.
+    Edges of equal weight are taken in the order of their first voxels.
 
     The edges of the minimum spanning tree of the whole graph would not do: an edge outside of it can join two
     components whose path in the tree leads through a third that refuses both.
@@ -104,9 +106,7 @@ def list_edges(image: np.ndarray, inside: np.ndarray, factors: np.ndarray) -> tu
     return edges, weights
 
 
-def join_edges(
-    edges: np.ndarray, weights: np.ndarray, shape: Any, scale: float, min_size: float
-) -> np.ndarray:
+def join_edges(edges: np.ndarray, weights: np.ndarray, shape: Any, scale: float, min_size: float) -> np.ndarray:
     """Union-find over sorted edges, by the rule and then for small regions, sizes in voxels; a parent per voxel."""
     parent = np.arange(shape[0] * shape[1] * shape[2]).astype(np.int32)
     size = np.ones(len(parent), np.int32)

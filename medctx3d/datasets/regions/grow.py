@@ -5,7 +5,6 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import felzenszwalb
 
 from medctx3d.datasets.regions.felzenszwalb import felzenszwalb_3d
 from medctx3d.datasets.regions.settings import LEVELS, RegionSettings
@@ -84,10 +83,10 @@ def to_levels(image: np.ndarray, inside: np.ndarray, window: tuple[float, float]
     return np.clip(levels, 0, LEVELS)
 
 
-def _grow_slice(
-    grey: np.ndarray, inside: np.ndarray, spacing: list[float], settings: RegionSettings
-) -> np.ndarray:
+def _grow_slice(grey: np.ndarray, inside: np.ndarray, spacing: list[float], settings: RegionSettings) -> np.ndarray:
     """Ids from 1 in one slice, 0 outside; scikit-image counts sizes in pixels and smooths by one sigma."""
+    from skimage.segmentation import felzenszwalb  # a third of a second that reading volumes does not need
+
     pixel = spacing[0] * spacing[1]
     found = felzenszwalb(
         grey / LEVELS,  # it divides scale by 255 and expects 0..1

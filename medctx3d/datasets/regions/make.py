@@ -74,7 +74,8 @@ def plan_maps(
         ValueError: A map of other settings, or one of another tool, is in the way; or files of a case do not fit.
         FileNotFoundError: A file of a case is missing.
     """
-    waiting, kept = [], []
+    waiting: list[Job] = []
+    kept: list[Job] = []
     for record in records:
         check_headers(record, metainfo)
         job = Job(record, region_map_path(record, folder), settings, channel, metainfo)
@@ -154,9 +155,7 @@ def _state(job: Job) -> str | None:
         return None
     stated = known.get('settings', {})
     other = [
-        f'{key} {stated.get(key)!r}, not {value!r}'
-        for key, value in job.made_with.items()
-        if stated.get(key) != value
+        f'{key} {stated.get(key)!r}, not {value!r}' for key, value in job.made_with.items() if stated.get(key) != value
     ]
     if other:
         raise ValueError(

@@ -29,7 +29,8 @@ def describe_regions(
 
     Returns:
         ``count``, ``volume_mm3`` (smallest, median and largest region), ``covered`` (share of all voxels in regions),
-        and with labels ``purity``: ``total``, ``foreground`` and ``classes``, by name; None where no voxel has a label.
+        and with labels ``purity``: ``total``, ``foreground`` (None where nothing is labelled) and ``classes``, by
+        name.
 
     Raises:
         ValueError: The shapes differ.
@@ -49,7 +50,9 @@ def describe_regions(
     if labels.shape != regions.shape:
         raise ValueError(f'labels must have the shape of the regions {regions.shape}, got {labels.shape}')
     width = int(labels.max()) + 1
-    table = np.bincount(dense.ravel() * width + labels.ravel().astype(np.int64), minlength=(first + len(sizes)) * width)
+    table = np.bincount(
+        dense.ravel() * width + labels.ravel().astype(np.int64), minlength=(first + len(sizes)) * width
+    )
     counts = table.reshape(-1, width)
     inside = counts[first:]
     taken = inside.argmax(axis=1)

@@ -75,7 +75,9 @@ def read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any] | None:
         content = json.loads(sidecar.read_text(encoding='utf-8'))
         missing = {'image', 'map_bytes'} - set(content)
     except (ValueError, TypeError) as error:
-        raise VolumeError(f'{sidecar}: must be the sidecar of a region map, it is not JSON ({error}): {_MAKE}') from None
+        raise VolumeError(
+            f'{sidecar}: must be the sidecar of a region map, it is not JSON ({error}): {_MAKE}'
+        ) from None
     if missing and _UNFINISHED not in content:
         raise VolumeError(f'{sidecar}: must be the sidecar of a region map, it lacks {sorted(missing)}: {_MAKE}')
     return {} if _UNFINISHED in content else dict(content)
