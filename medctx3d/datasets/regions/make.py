@@ -116,7 +116,7 @@ def make_map(job: Job) -> dict[str, Any]:
     Raises:
         As :func:`make_maps`.
     """
-    image, affine = _read_channel(job.record, job.channel)
+    image, affine = read_channel(job.record, job.channel)
     try:
         regions = grow_regions(image, affine, job.settings)
     except ValueError as error:
@@ -130,7 +130,12 @@ def make_map(job: Job) -> dict[str, Any]:
     return read_sidecar(job.path) or {}
 
 
-def _read_channel(record: Record, channel: int) -> tuple[np.ndarray, np.ndarray]:
+def read_channel(record: Record, channel: int) -> tuple[np.ndarray, np.ndarray]:
+    """One channel (X, Y, Z) of a case's image as stored, and the affine (4, 4).
+
+    Raises:
+        ValueError: The image has no such channel.
+    """
     channels: list[np.ndarray] = []
     affine = np.eye(4)
     for path in image_paths(record):
