@@ -6,19 +6,19 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
-from monai.transforms import Compose, Flipd, MapTransform, RandAxisFlipd, RandFlipd, Randomizable
 
 from medctx3d.datasets.checks import check_headers
 from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
+from medctx3d.datasets.pipeline_checks import refuse_blind_flips, refuse_moved_images, refuse_randomness
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.regions.region_map import check_region_map, region_map_path
 from medctx3d.datasets.selection import select_cases
-from medctx3d.datasets.transforms import ForegroundCrop
-from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
+from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
 from medctx3d.registry import DATASETS, TASK_UTILS
 
 
@@ -33,7 +33,8 @@ class VolumeDataset(BaseDataset):
     Args:
         ann_file: The list, relative to ``data_root``.
         data_root: Folder that the list and its paths are relative to.
-        split: Which list of the file, such as ``'training'`` or ``'validation'``.
+        split: Which list of the file, such as ``'training'`` or ``'validation'``; None: no volume comes with a label,
+            those of ``unlabelled_split`` are all there is.
         unlabelled_split: A list of the file whose volumes follow, their labels never read: for objectives that need
             none (see :class:`~medctx3d.datasets.MixedSampler`). With ``cases`` it may be ``split`` itself: the rest of
             the cases then come without labels.
@@ -65,7 +66,7 @@ class VolumeDataset(BaseDataset):
         ann_file: str = '',
         data_root: str = '',
         *,
-        split: str = 'training',
+        split: str | None = 'training',
         unlabelled_split: str | None = None,
         cases: Sequence[str] | None = None,
         load_pipeline: Sequence[dict] = (),
@@ -82,6 +83,11 @@ class VolumeDataset(BaseDataset):
             raise ValueError(f'crops_per_volume must be at least 1, got {crops_per_volume}')
         if seed < 0:
             raise ValueError(f'seed must not be negative, got {seed}')
+        if split is None and (cases is not None or unlabelled_split is None):
+            raise ValueError(
+                'split=None means that no volume comes with a label: it needs unlabelled_split and takes no cases, '
+                f'got unlabelled_split={unlabelled_split!r} and cases={cases!r}'
+            )
         super().__init__(
             ann_file,
             metainfo=metainfo,
@@ -92,7 +98,7 @@ class VolumeDataset(BaseDataset):
             lazy_init=True,
             max_refetch=0,
         )
-        self.split = split
+        self.split = split or ''
         self.unlabelled_split = unlabelled_split
         self.cases = None if cases is None else tuple(cases)
         self.region_maps = region_maps
@@ -100,11 +106,11 @@ class VolumeDataset(BaseDataset):
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
         self._load = build_pipeline(self.load_pipeline, self._metainfo)
-        _refuse_randomness(self._load)
+        refuse_randomness(self._load)
         self.pipeline = build_pipeline(pipeline, self._metainfo)
-        _refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
+        refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
         if region_maps is not None:
-            _refuse_moved_images(self.pipeline)
+            refuse_moved_images(self.pipeline)
         self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
         if not lazy_init:
             self.full_init()
@@ -122,7 +128,7 @@ class VolumeDataset(BaseDataset):
 
     def read_list(self) -> None:
         """Read the cases into ``data_list``; no other file is opened."""
-        records = self.load_data_list()
+        records = [] if not self.split else self.load_data_list()
         if self.cases is not None:
             records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
         self.data_list = [self._with_regions(record) for record in records + self._unlabelled(records)]
@@ -202,7 +208,10 @@ class VolumeDataset(BaseDataset):
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
-            return self.store.open(record)
+            sample = self.store.open(record)
+            if isinstance(self.pipeline.transforms[0], (ForegroundCrop, PackVolume)):
+                return sample  # they copy what they take out of the maps
+            return {key: np.array(value) if isinstance(value, np.memmap) else value for key, value in sample.items()}
         return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
     def _note_padding(self, store: PreparedStore) -> None:
@@ -211,37 +220,3 @@ class VolumeDataset(BaseDataset):
             if isinstance(transform, ForegroundCrop):
                 for record in self.data_list:
                     transform.note_padding(store.shape(record), record['case'])
-
-
-def _refuse_randomness(load_pipeline: Compose) -> None:
-    for transform in load_pipeline.transforms:
-        if isinstance(transform, Randomizable) and not isinstance(transform, Compose):
-            raise ValueError(
-                f'load_pipeline holds {type(transform).__name__}, which is random, but runs once per case: '
-                'move it to pipeline'
-            )
-
-
-def _refuse_blind_flips(pipeline: Compose, classes: Sequence[str]) -> None:
-    """MONAI's flips leave labels where they are: a left kidney would be taught as a right one."""
-    for transform in pipeline.transforms:
-        if not isinstance(transform, (Flipd, RandFlipd, RandAxisFlipd)) or not sided(classes):
-            continue
-        axes = getattr(getattr(transform, 'flipper', None), 'spatial_axis', None)
-        blind = axes is None or LEFT_RIGHT_AXIS in ((axes,) if isinstance(axes, int) else tuple(axes))
-        if isinstance(transform, RandAxisFlipd) or blind:
-            raise ValueError(
-                f'pipeline holds {type(transform).__name__}, which flips left and right without changing sided labels '
-                f"({', '.join(sided(classes)[:4])}): use dict(type='RandMirror'), which swaps them"
-            )
-
-
-def _refuse_moved_images(pipeline: Compose) -> None:
-    """A spatial transform that does not name the regions would move the image away from them, unseen."""
-    for transform in pipeline.transforms:
-        spatial = type(transform).__module__.startswith(('monai.transforms.spatial', 'monai.transforms.croppad'))
-        if spatial and isinstance(transform, MapTransform) and 'regions' not in transform.keys:
-            raise ValueError(
-                f'pipeline holds {type(transform).__name__}(keys={list(transform.keys)}), which moves the image but '
-                "not its region map: add 'regions' to keys (mode='nearest', where it takes a mode)"
-            )

@@ -77,6 +77,6 @@ def _with_borders(grey: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 def _coloured(means: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Regions in their mean intensity with a tint of their own, which shows where one ends; black outside."""
-    tints = np.stack([(ids * 0.618034) % 1, np.full(ids.shape, 0.35), np.clip(means, 0, 1)], axis=-1)
+    tints = np.stack([(ids * 0.618034) % 1, np.full(ids.shape, 0.4), 0.25 + 0.75 * np.clip(means, 0, 1)], axis=-1)
     picture: np.ndarray = hsv_to_rgb(tints) * (ids > 0)[..., None]
     return picture

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from medctx3d.apis.input_paths import expand_input
 from medctx3d.datasets.checks import Record, check_cases, image_paths
 from medctx3d.datasets.datalist import decathlon_metainfo, decathlon_records, read_json
 from medctx3d.datasets.regions import GROWTH, PRESETS, RegionSettings, make_maps, plan_maps
@@ -24,6 +23,7 @@ from medctx3d.engine.launch import open_config
 from medctx3d.registry import DATASETS
 from medctx3d.utils.atomic import atomic_path, require_writable
 from medctx3d.utils.command_line import add_config_options, run_tool
+from medctx3d.utils.input_paths import expand_input
 from medctx3d.utils.volume_file import read_header, read_volume
 from medctx3d.visualization import draw_regions
 from medctx3d.visualization.volume_visualizer import write_picture

@@ -33,6 +33,8 @@ class ForegroundCrop(RandomizableTransform):
         balance: ``'class'``: every class of the volume is equally often the centre; ``'voxel'``: every foreground
             voxel is.
         pad_value: Intensity of padding; None takes each channel's minimum in the crop.
+        padding: False refuses volumes that are smaller than the crop, before the training starts where they are in a
+            store: for objectives that padding would spoil.
         foreground_per_class: Most voxels listed per class where the sample brings no index and it is made here.
 
     Raises:
@@ -47,6 +49,7 @@ class ForegroundCrop(RandomizableTransform):
         neg: float = 1.0,
         balance: Balance = 'class',
         pad_value: float | None = None,
+        padding: bool = True,
         foreground_per_class: int = 20000,
     ) -> None:
         super().__init__()
@@ -60,6 +63,7 @@ class ForegroundCrop(RandomizableTransform):
         self.positive = pos / (pos + neg)
         self.balance = balance
         self.pad_value = pad_value
+        self.padding = padding
         self.foreground_per_class = foreground_per_class
         self.start: tuple[int, ...] = (0, 0, 0)
         self._padding_said = False
@@ -104,8 +108,19 @@ class ForegroundCrop(RandomizableTransform):
         Args:
             shape: Voxels (X, Y, Z) of the volume.
             case: Whose volume it is.
+
+        Raises:
+            ValueError: It is smaller, and ``padding`` is off.
         """
-        if self._padding_said or all(n >= edge for n, edge in zip(shape, self.size, strict=True)):
+        if all(n >= edge for n, edge in zip(shape, self.size, strict=True)):
+            return
+        if not self.padding:
+            fits = tuple(min(n, edge) for n, edge in zip(shape, self.size, strict=True))
+            raise ValueError(
+                f'case {case!r}: the volume has {tuple(shape)} voxels in the working grid, the crop {self.size}, and '
+                f'padding=False: use size={fits} or smaller, a finer spacing, or leave the case out'
+            )
+        if self._padding_said:
             return
         self._padding_said = True
         worker = get_worker_info()

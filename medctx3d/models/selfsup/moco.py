@@ -35,7 +35,8 @@ class MoCo(SelfSupervisor):
         teacher: Such as ``dict(type='EMATeacher')``.
         queue_size: Keys that are kept.
         temperature: t.
-        kwargs: Of :class:`SelfSupervisor`.
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
 
     Raises:
         ValueError: No teacher, a queue below 1, or a temperature that is not positive.
@@ -53,7 +54,8 @@ class MoCo(SelfSupervisor):
         teacher: dict | None = None,
         queue_size: int = 1024,
         temperature: float = 0.2,
-        **kwargs: Any,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
         if teacher is None:
             raise ValueError("MoCo: the keys come from a teacher: set teacher=dict(type='EMATeacher') and its hook")
@@ -61,7 +63,7 @@ class MoCo(SelfSupervisor):
             raise ValueError(
                 f'MoCo: queue_size must be 1 or more and temperature positive, got {queue_size} and {temperature}'
             )
-        super().__init__(network, teacher=teacher, **kwargs)
+        super().__init__(network, teacher=teacher, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.views = MODELS.build(views) if isinstance(views, dict) else views
         self.jitter = MODELS.build(jitter) if isinstance(jitter, dict) else jitter
         self.temperature = temperature

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import MODELS
 from medctx3d.structures import VolumeDataSample
-from medctx3d.typing import Terms
+from medctx3d.typing import SegOutput, Terms
 
 
 class SelfSupervisor(BaseModel, abc.ABC):
@@ -65,7 +65,7 @@ class SelfSupervisor(BaseModel, abc.ABC):
         Args:
             inputs: (N, C, X, Y, Z).
             data_samples: One per volume.
-            mode: ``loss`` gives terms, ``tensor`` the network's answer on the volumes as they are, with ``features``.
+            mode: ``loss`` gives terms, ``tensor`` the encoder's features of the volumes as they are, without logits.
 
         Raises:
             ValueError: Another mode: without labels there is nothing to predict.
@@ -73,7 +73,8 @@ class SelfSupervisor(BaseModel, abc.ABC):
         if mode == 'loss':
             return self.loss(inputs, data_samples or [])
         if mode == 'tensor':
-            return self.network(inputs)
+            backbone: Any = self.network.backbone
+            return SegOutput(logits=(), features=tuple(backbone(inputs)))
         raise ValueError(
             f"{type(self).__name__}: mode must be 'loss' or 'tensor', got {mode!r}: a pretraining predicts no labels. "
             'Judge it by ProbeHook, and fine-tune it in a config of its own'
@@ -100,7 +101,7 @@ class SelfSupervisor(BaseModel, abc.ABC):
         Returns:
             By default the deepest features at every position.
         """
-        deepest: Tensor = self.network(inputs).features[-1]
+        deepest: Tensor = self(inputs, mode='tensor').features[-1]
         return deepest.movedim(1, -1).flatten(0, -2)
 
     def prime_teacher(self) -> None:

@@ -70,7 +70,8 @@ class EMATeacher(nn.Module):
     def primed(self) -> bool:
         """Whether the student was copied at least once; also true after loading a checkpoint of such a teacher."""
         if not self._primed:
-            self._primed = bool(self.steps > 0)  # one host synchronisation in the life of the teacher
+            # one host synchronisation in the life of the teacher; without content, shapes alone are asked for
+            self._primed = self.steps.is_meta or bool(self.steps > 0)
         return self._primed
 
     _primed = False
