@@ -43,9 +43,9 @@ class VolumeDataset(BaseDataset):
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
             draw, which suits a handful of tiny volumes.
-        region_maps: Folder of region maps (tools/dataset/superpixels.py), relative to ``data_root``, one
-            ``<case>.nii.gz`` each; ``'beside'``: the folder beside the images', such as ``imagesTr_regions``. They
-            come as ``gt_regions``, also of volumes without labels. None: no maps are read.
+        region_maps: Folder of region maps (tools/dataset/superpixels.py), relative to ``data_root`` or else to the
+            list's folder, one ``<case>.nii.gz`` each; ``'beside'``: the folder beside the images', such as
+            ``imagesTr_regions``. They come as ``gt_regions``, also of volumes without labels. None: no maps are read.
         crops_per_volume: Draws per volume and epoch.
         metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``, ``regions``; goes
             before the class's own.
@@ -203,7 +203,8 @@ class VolumeDataset(BaseDataset):
         if self.region_maps is None:
             return record
         beside = self.region_maps == 'beside'
-        folder = self.region_maps if beside else os.path.join(self.data_root or '', self.region_maps)
+        base = str(self.data_root or os.path.dirname(self.ann_file))
+        folder = self.region_maps if beside else os.path.join(base, self.region_maps)
         return dict(record, regions=str(region_map_path(record, folder)))
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:

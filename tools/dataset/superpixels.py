@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from medctx3d.datasets.checks import Record, check_cases, image_paths
@@ -100,14 +99,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     for folder in sorted({job.path.parent for job in waiting}):
         require_writable(folder, '--out-dir')
-    console = Console(stderr=True)
     if kept:
-        console.print(f'{len(kept)} of {len(records)} maps are there already', highlight=False)
-    columns = (TextColumn('regions'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task('regions', total=len(records), completed=len(kept))
-        for _ in make_maps(waiting, args.workers):
-            bar.advance(task)
+        print(f'{len(kept)} of {len(records)} maps are there already')
+    if waiting:
+        make_maps(waiting, args.workers)
     jobs = sorted([*waiting, *kept], key=lambda job: str(job.record['case']))
     facts = {str(job.record['case']): read_sidecar(job.path) or {} for job in jobs}
     folder = jobs[0].path.parent

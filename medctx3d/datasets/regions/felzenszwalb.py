@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -74,7 +75,8 @@ def felzenszwalb_3d(
     order = np.argsort(weights, kind='stable')
     edges, weights = edges[order], weights[order]
     voxel = float(np.prod(edges_mm))
-    parent = _compiled('join_edges')(edges, weights, image.shape, scale / voxel, min_size / voxel)
+    smallest = math.ceil(min_size / voxel - 1e-6)  # rounding must not ask for a voxel more
+    parent = _compiled('join_edges')(edges, weights, image.shape, scale / voxel, smallest)
     return _compiled('number_regions')(parent, body.ravel()).reshape(image.shape)
 
 
@@ -106,7 +108,7 @@ def list_edges(image: np.ndarray, inside: np.ndarray, factors: np.ndarray) -> tu
     return edges, weights
 
 
-def join_edges(edges: np.ndarray, weights: np.ndarray, shape: Any, scale: float, min_size: float) -> np.ndarray:
+def join_edges(edges: np.ndarray, weights: np.ndarray, shape: Any, scale: float, min_size: int) -> np.ndarray:
     """Union-find over sorted edges, by the rule and then for small regions, sizes in voxels; a parent per voxel."""
     parent = np.arange(shape[0] * shape[1] * shape[2]).astype(np.int32)
     size = np.ones(len(parent), np.int32)

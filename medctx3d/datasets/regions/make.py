@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from medctx3d.datasets.checks import Record, check_headers, class_ids, image_paths
+from medctx3d.datasets.parallel import work_through
 from medctx3d.datasets.regions.grow import grow_regions
 from medctx3d.datasets.regions.purity import describe_regions
 from medctx3d.datasets.regions.region_map import (
@@ -84,30 +83,15 @@ def plan_maps(
     return waiting, kept
 
 
-def make_maps(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, dict[str, Any]]]:
+def make_maps(jobs: Sequence[Job], workers: int = 1, *, progress: bool = True) -> None:
     """Make maps, in ``workers`` processes (in this one if there is one at most).
-
-    Returns:
-        Job and sidecar of each map, as they are finished.
 
     Raises:
         ValueError: A volume breaks a rule; the message names the file.
         OSError: A file is missing, or the disk is full.
         ModuleNotFoundError: 3D without numba.
     """
-    workers = min(workers, len(jobs))
-    if workers <= 1:
-        for job in jobs:
-            yield job, make_map(job)
-        return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
-        futures = {pool.submit(make_map, job): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    work_through(make_map, jobs, workers, title='regions', progress=progress)
 
 
 def make_map(job: Job) -> dict[str, Any]:
