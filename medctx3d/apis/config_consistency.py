@@ -13,6 +13,7 @@ from medctx3d.apis.training_consistency import training_problems
 from medctx3d.datasets import VolumeDataset
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.masking.functional import cell_grid
+from medctx3d.models.preprocessors import VolumeFusionPreprocessor
 from medctx3d.models.selfsup import SelfSupervisor
 from medctx3d.registry import DATASETS, MODELS, closest
 from medctx3d.typing import Size3
@@ -144,7 +145,11 @@ def _windows(config: Config, model: nn.Module, stages: Sequence[str]) -> dict[st
         kind = step.get('type', '') if isinstance(step, dict) else ''
         for ending, key in (('ForegroundCrop', 'size'), ('.Resized', 'spatial_size')):
             if str(kind).endswith(ending) and len(step.get(key) or ()) == 3:
-                windows[_CROP] = tuple(step[key])
+                x, y, z = step[key]
+                fusion = getattr(model, 'data_preprocessor', None)
+                windows[_CROP] = (
+                    fusion.fused_size((x, y, z)) if isinstance(fusion, VolumeFusionPreprocessor) else (x, y, z)
+                )
     roi = getattr(getattr(model, 'inferer', None), 'roi_size', None)
     if isinstance(roi, Sequence) and len(roi) == 3 and min(roi) > 0:
         windows[_ROI] = tuple(roi)

@@ -38,7 +38,8 @@ class PairedFolderDataset(VolumeDataset):
 
     Split ``'training'`` lies in ``data_root/training/images`` and ``data_root/training/labels``, or, where there is
     no such folder, in ``data_root/images`` and ``data_root/labels``; other splits in folders of their own name. Split
-    ``'test'`` may lack ``labels``. Arguments as in :class:`VolumeDataset`; ``ann_file`` stays empty.
+    ``'test'`` may lack ``labels``, and with ``read_labels=False`` every split. Arguments as in
+    :class:`VolumeDataset`; ``ann_file`` stays empty.
 
     Raises:
         FileNotFoundError: A folder or a label is missing.
@@ -56,9 +57,9 @@ class PairedFolderDataset(VolumeDataset):
                 f'data list that divides one folder: tools/dataset/make_datalist.py folders IMAGES LABELS.'
             )
         labels = folder / 'labels'
-        bare = self.split.startswith(('test', 'predict')) and not labels.is_dir()
-        records = paired_records(folder / 'images', None if bare else labels)
-        check_cases(records, self.split, str(folder))
+        optional = self.split.startswith(('test', 'predict')) and not labels.is_dir()
+        records = paired_records(folder / 'images', None if optional or not self.read_labels else labels)
+        check_cases(records, self.split, str(folder), labelled=self.read_labels)
         return records
 
 

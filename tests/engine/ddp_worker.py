@@ -68,7 +68,7 @@ def volume_contrast(config: Config) -> None:
     config.model = dict(
         METHODS['voco_v1'], crops=dict(type='EqualCrops', grid=(2, 2, 2), base_size=(8, 8, 8), rotate_prob=0)
     )
-    config.train_dataloader.dataset.update(split=None, unlabelled_split='training')
+    config.train_dataloader.dataset.update(read_labels=False)
     config.val_dataloader = config.val_evaluator = config.val_cfg = None
 
 

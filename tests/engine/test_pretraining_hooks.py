@@ -28,7 +28,7 @@ def pretraining(root, work_dir, model, *, hooks=(), iterations=6, **changes):
     """A pretraining on the images of the data set."""
     config = run_config(root, work_dir, iterations=iterations, medcontext=False, log_level='INFO', **changes)
     config.model = model
-    config.train_dataloader.dataset.update(split=None, unlabelled_split='training')
+    config.train_dataloader.dataset.update(read_labels=False)
     if model.get('teacher'):
         hooks = [dict(type='EMATeacherHook', decay=0.9), *hooks]
     config.custom_hooks = list(hooks)
@@ -39,7 +39,7 @@ def pretraining(root, work_dir, model, *, hooks=(), iterations=6, **changes):
 
 
 def probe(config, **options):
-    dataset = dict(config.train_dataloader.dataset, split='training', unlabelled_split=None)
+    dataset = dict(config.train_dataloader.dataset, read_labels=True)
     return dict(type='ProbeHook', dataset=dataset, per_class=20, neighbours=5, **options)
 
 

@@ -5,8 +5,7 @@ _base_ = ['hippocampus.py']
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(
-        split=None,
-        unlabelled_split='training',
+        read_labels=False,
         pipeline=[dict(type='ForegroundCrop', size='$patch_size'), dict(type='PackVolume')],
     ),
 )

@@ -56,8 +56,8 @@ class RandomViews(nn.Module):
 
     Args:
         size: Voxels (X, Y, Z) of a view.
-        zoom: Range of the voxels that a view covers, relative to ``size`` and equal along all axes; 1 alone resizes
-            nothing.
+        zoom: Range of the voxels that a view covers, relative to ``size``; 1 alone resizes nothing.
+        per_axis: Draw the zoom for each axis by itself; else it is equal along all.
         flip_axes: Axes that are mirrored, each half of the time. Leave out 0 (left and right) where sides matter.
 
     Raises:
@@ -65,7 +65,12 @@ class RandomViews(nn.Module):
     """
 
     def __init__(
-        self, size: Sequence[int], *, zoom: tuple[float, float] = (1.0, 1.0), flip_axes: Sequence[int] = (0, 1, 2)
+        self,
+        size: Sequence[int],
+        *,
+        zoom: tuple[float, float] = (1.0, 1.0),
+        per_axis: bool = False,
+        flip_axes: Sequence[int] = (0, 1, 2),
     ) -> None:
         super().__init__()
         if len(size) != 3 or min(size) < 1:
@@ -75,7 +80,7 @@ class RandomViews(nn.Module):
         if set(flip_axes) - {0, 1, 2}:
             raise ValueError(f'RandomViews: flip_axes must be among 0, 1, 2, got {tuple(flip_axes)}')
         self.size: Size3 = (int(size[0]), int(size[1]), int(size[2]))
-        self.zoom = zoom
+        self.zoom, self.per_axis = zoom, per_axis
         self.flip_axes = tuple(flip_axes)
 
     def forward(self, count: int, shape: Sequence[int]) -> Placement:
@@ -89,7 +94,8 @@ class RandomViews(nn.Module):
                 f'RandomViews: views of {self.size} voxels (times {self.zoom[0]:g} at least) do not fit into crops of '
                 f"{tuple(shape)}: choose a smaller size, or a larger crop in the data set's pipeline"
             )
-        zooms = torch.empty(count).uniform_(*self.zoom).tolist()
+        drawn = torch.empty(count, 3 if self.per_axis else 1).uniform_(*self.zoom)
+        zooms = drawn.expand(count, 3).tolist()
         places = torch.rand(count, 3).tolist()
         coins = (torch.rand(count, 3) < 0.5).tolist()
         sides = [self._side(zoom, shape) for zoom in zooms]
@@ -97,8 +103,8 @@ class RandomViews(nn.Module):
         flips = [tuple(axis for axis in self.flip_axes if coin[axis]) for coin in coins]
         return Placement(starts, sides, flips, self.size)
 
-    def _side(self, zoom: float, shape: Sequence[int]) -> Size3:
-        a, b, c = (min(max(round(zoom * edge), 1), n) for edge, n in zip(self.size, shape, strict=True))
+    def _side(self, zooms: Sequence[float], shape: Sequence[int]) -> Size3:
+        a, b, c = (min(max(round(z * edge), 1), n) for z, edge, n in zip(zooms, self.size, shape, strict=True))
         return a, b, c
 
 
