@@ -37,7 +37,7 @@ The folder is the one beside the images' (imagesTr_regions for imagesTr) or --ou
 on where it stopped; maps of images that changed are made again.
 
 examples
-  python tools/dataset/superpixels.py configs/unet/unet_hippocampus.py --modality mr --min-size 100
+  python tools/dataset/superpixels.py configs/unet/unet_hippocampus.py --modality mr --min-size 30
   python tools/dataset/superpixels.py data/btcv/dataset.json --mode 3d --workers 8
   python tools/dataset/superpixels.py scans/ --mode 2d --out-dir maps
 """
@@ -66,7 +66,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--window', type=float, nargs=2, metavar=('LOW', 'HIGH'), help='intensities that become 0..255'
     )
     parser.add_argument('--body-above', type=float, metavar='VALUE', help='intensity that parts body from air')
-    parser.add_argument('--scale', type=float, help='k; larger ones give larger regions (default: 1 in 2D, 50 in 3D)')
+    parser.add_argument('--scale', type=float, help='k; larger ones give larger regions (default: 1 in 2D, 5 in 3D)')
     parser.add_argument('--sigma', type=float, metavar='MM', help='smoothing (default: 0.75 mm in 2D, 1 mm in 3D)')
     parser.add_argument(
         '--min-size', type=float, metavar='MM', help='smallest region (default: 225 mm^2 in 2D, 500 mm^3 in 3D)'

@@ -58,6 +58,6 @@ CT: dict[str, Any] = dict(window=(-125.0, 275.0), body_above=-300.0)
 MR: dict[str, Any] = dict(window=None, body_above=None)
 GROWTH: dict[str, dict[str, float]] = {
     '2d': dict(scale=1.0, sigma=0.75, min_size=225.0),
-    '3d': dict(scale=50.0, sigma=1.0, min_size=500.0),
+    '3d': dict(scale=5.0, sigma=1.0, min_size=500.0),
 }
 PRESETS = dict(ct=CT, mr=MR)
