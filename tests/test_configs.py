@@ -19,7 +19,9 @@ EVERY = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob(
 PRETRAININGS = [
     name
     for name in EVERY
-    if name.split('/')[1] in ('lrc', 'pretraining', 'voco', 'volume_fusion') and '/finetune_' not in name
+    if name.split('/')[1] in ('lrc', 'pretraining', 'voco', 'volume_fusion')
+    and '/finetune_' not in name
+    and 'region_contrast' not in name
 ]
 LEAVES = [name for name in EVERY if name not in PRETRAININGS]
 FOLDERS = {  # network: folder of its baselines
@@ -161,6 +163,7 @@ def test_every_model_takes_a_step_on_its_own_crop_that_reaches_every_parameter(n
     crop = config.model.inferer.roi_size
     sample = VolumeDataSample()
     sample.gt_sem_seg = VolumeData(data=torch.zeros(1, *crop, dtype=torch.long, device='meta'))
+    sample.gt_regions = VolumeData(data=torch.ones(1, *crop, dtype=torch.int32, device='meta'))
     inputs = torch.zeros(2, config.in_channels, *crop, device='meta')
     total, _ = model.parse_losses(model(inputs, [sample, sample], mode='loss'))
     total.backward()
