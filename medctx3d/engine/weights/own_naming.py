@@ -1,0 +1,56 @@
+"""The names that this package gives to its tensors, and what its checkpoints say of themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from medctx3d.engine.weights.naming import FileContent, Naming, Weights, by_patterns, has
+from medctx3d.utils.config_text import read_config_text
+
+_LISTS = ('spacing', 'window', 'classes', 'channels', 'intensity', 'preprocessing', 'data_manifest', 'architecture')
+_FACTS = ('method', 'orientation', 'patch_merging', 'data', 'licence', *_LISTS)
+_FOREIGN = ('.convs.', '.blocks.0.conv1.', 'encoder.en_conv0.', 'project.')  # nnU-Net and PyMIC say "encoder" too
+
+
+def _is_ours(weights: Weights, file: FileContent) -> bool:
+    del weights
+    names = file.weights
+    if has(names, 'network.') or has(names, 'backbone.', 'decode_head.'):
+        return True
+    supervisor = has(names, 'encoder.') and not has(names, 'decoder.') and not file.mentions(*_FOREIGN)
+    return supervisor or (bool(names) and all(name.startswith('net.') for name in names))
+
+
+def _read_facts(file: FileContent) -> dict[str, Any]:
+    """From the header of a published file, or from the config that a checkpoint carries as text."""
+    if file.header:
+        found = {key: file.header[key] for key in _FACTS if key in file.header}
+        return {key: json.loads(value) if key in _LISTS else value for key, value in found.items()}
+    meta = file.beside.get('meta')
+    text = meta.get('cfg') if isinstance(meta, Mapping) else None
+    config = read_config_text(text) if isinstance(text, str) else {}
+    model = config.get('model') or {}
+    backbone = (model.get('network') or {}).get('backbone') or model.get('encoder') or {}
+    facts = dict(config=config) if config else {}
+    if backbone.get('type') == 'SwinUNETREncoder':
+        facts['patch_merging'] = backbone.get('patch_merging', 'current')
+    return facts
+
+
+OWN = Naming(
+    name='medctx3d',
+    about='checkpoints and published weights of this package: segmentors, their teachers, self-supervised encoders',
+    anchor=r'(?:backbone|decode_head|net|encoder|embeddings|pyramid_ct|pred_heads|project|decoder|out_layers)\.',
+    recognises=_is_ours,
+    rename=by_patterns(
+        (r'encoder\.((?!en_conv|down\d).*)', r'backbone.\1'),
+        (r'(.*)', r'\1'),
+    ),
+    encoder=r'backbone\..*',
+    classes=r'(?:decode_head|net)\..*(?:\bouts?\b|output|head|final|logits).*',
+    inputs=r'(?:backbone\.)?(?:patch_embed\.proj|vit\.patch_embedding\.patch_embeddings(?:\.1)?|'
+    r'encoder1\.layer\.conv[13]\.conv|stages\.0\.(?:0\.)?conv(?:[13]\.conv)?|stem\.0)\.weight',
+    read_facts=_read_facts,
+)
