@@ -1,6 +1,8 @@
 """Hooks: they observe time; mathematics lives in the model."""
 
+from medctx3d.engine.hooks.data_manifest_hook import DataManifestHook
 from medctx3d.engine.hooks.ema_teacher_hook import EMATeacherHook
+from medctx3d.engine.hooks.freeze_hook import FreezeHook
 from medctx3d.engine.hooks.iteration_seed_hook import IterationSeedHook
 from medctx3d.engine.hooks.nonfinite_hook import NonFiniteHook
 from medctx3d.engine.hooks.objective_monitor_hook import ObjectiveMonitorHook
@@ -11,7 +13,9 @@ from medctx3d.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from medctx3d.engine.hooks.volume_visualization_hook import VolumeVisualizationHook
 
 __all__ = [
+    'DataManifestHook',
     'EMATeacherHook',
+    'FreezeHook',
     'IterationSeedHook',
     'NonFiniteHook',
     'ObjectiveMonitorHook',

@@ -178,7 +178,7 @@ def _position_grid(name: str, target: Target) -> Any:
     """The grid of tokens of a UNETR; other tables are cubes."""
     if not name.endswith('position_embeddings'):
         return None
-    size = next((one.img_size for one in target.module.modules() if hasattr(one, 'img_size')), None)
+    size: Any = next((one.img_size for one in target.module.modules() if hasattr(one, 'img_size')), None)
     return None if size is None else tuple(int(side) // PATCH for side in size)
 
 

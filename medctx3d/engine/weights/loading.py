@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.model import update_init_info
@@ -147,10 +148,10 @@ class PretrainedWeights:
         mmengine initialises children after the module itself, and would overwrite what was loaded (of its own
         initialisers it knows that ``Pretrained`` goes last): they get their turn here, before.
         """
+        child: Any
         for child in module.children():
-            initialise = getattr(child, 'init_weights', None)
-            if callable(initialise) and not getattr(child, 'is_init', False):
-                initialise()
+            if hasattr(child, 'init_weights') and not getattr(child, 'is_init', False):
+                child.init_weights()
                 child.is_init = True
         report = load_pretrained(
             module,

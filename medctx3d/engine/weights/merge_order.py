@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from medctx3d.engine.checkpoint import CheckpointError
 
 # Sub-grid that enters each of the eight slots; a sub-grid's number has its offsets along the axes as binary digits.
-_ORDERS = {
+_ORDERS: dict[tuple[int, ...], str] = {
     (0, 4, 2, 1, 6, 5, 3, 7): 'current',
     (0, 4, 2, 1, 5, 2, 1, 7): 'legacy',
     (0, 1, 2, 3, 4, 5, 6, 7): 'lexicographic',
 }
 
 
-class _StopProbe(Exception):  # noqa: N818: it ends a probe, nothing went wrong
-    pass
+class _ProbeEnd(Exception):  # noqa: N818
+    """The layer has shown its order; it need not compute."""
 
 
 def merge_order(network: nn.Module) -> str | None:
@@ -72,17 +72,17 @@ def _merging_layers(network: nn.Module) -> Iterator[nn.Module]:
 
 def _probe(layer: nn.Module) -> str:
     norm = layer.get_submodule('norm')
-    width = int(norm.normalized_shape[0]) // 8  # type: ignore[union-attr, index, arg-type]
+    width = layer.get_parameter('reduction.weight').shape[1] // 8
     seen: list[Tensor] = []
 
     def stop(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen.append(inputs[0])
-        raise _StopProbe
+        raise _ProbeEnd
 
     handle = norm.register_forward_pre_hook(stop)
     try:
         layer(torch.arange(8.0).view(1, 2, 2, 2, 1).expand(1, 2, 2, 2, width))
-    except _StopProbe:
+    except _ProbeEnd:
         pass
     finally:
         handle.remove()

@@ -9,8 +9,7 @@ from typing import Any
 from medctx3d.engine.weights.naming import FileContent, Naming, Weights, by_patterns, has
 from medctx3d.utils.config_text import read_config_text
 
-_LISTS = ('spacing', 'window', 'classes', 'channels', 'intensity', 'preprocessing', 'data_manifest', 'architecture')
-_FACTS = ('method', 'orientation', 'patch_merging', 'data', 'licence', *_LISTS)
+_FACTS = ('method', 'data', 'licence', 'patch_merging', 'orientation', 'spacing', 'window', 'intensity')
 _FOREIGN = ('.convs.', '.blocks.0.conv1.', 'encoder.en_conv0.', 'project.')  # nnU-Net and PyMIC say "encoder" too
 
 
@@ -26,8 +25,8 @@ def _is_ours(weights: Weights, file: FileContent) -> bool:
 def _read_facts(file: FileContent) -> dict[str, Any]:
     """From the header of a published file, or from the config that a checkpoint carries as text."""
     if file.header:
-        found = {key: file.header[key] for key in _FACTS if key in file.header}
-        return {key: json.loads(value) if key in _LISTS else value for key, value in found.items()}
+        found = {key: _plain(file.header[key]) for key in _FACTS if key in file.header}
+        return {key: value for key, value in found.items() if value not in (None, '', 'not stated')}
     meta = file.beside.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     config = read_config_text(text) if isinstance(text, str) else {}
@@ -37,6 +36,14 @@ def _read_facts(file: FileContent) -> dict[str, Any]:
     if backbone.get('type') == 'SwinUNETREncoder':
         facts['patch_merging'] = backbone.get('patch_merging', 'current')
     return facts
+
+
+def _plain(text: str) -> Any:
+    """A value of a header, which is text as it is or JSON."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 OWN = Naming(
@@ -51,6 +58,6 @@ OWN = Naming(
     encoder=r'backbone\..*',
     classes=r'(?:decode_head|net)\..*(?:\bouts?\b|output|head|final|logits).*',
     inputs=r'(?:backbone\.)?(?:patch_embed\.proj|vit\.patch_embedding\.patch_embeddings(?:\.1)?|'
-    r'encoder1\.layer\.conv[13]\.conv|stages\.0\.(?:0\.)?conv(?:[13]\.conv)?|stem\.0)\.weight',
+    r'encoder1\.layer\.conv[13]\.conv|stages\.0\.(?:0\.)?conv(?:[13]\.conv)?|stem\.0)\.weight|net\.(?:convInit\.conv|stem|input_block\.conv[13]\.conv)\.weight',
     read_facts=_read_facts,
 )

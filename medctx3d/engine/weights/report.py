@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 Kind = Literal['matched', 'renamed', 'reshaped', 'new', 'missing', 'unused']
-KINDS: dict[str, str] = {
+KINDS: dict[Kind, str] = {
     'matched': 'same name, same shape: loaded',
     'renamed': 'another name in the file: loaded',
     'reshaped': 'another shape in the file, brought to the shape here: loaded',
@@ -108,12 +108,12 @@ class WeightsReport:
             tensors=[dataclasses.asdict(entry) for entry in self.entries],
         )
 
-    def show(self, console: Console | None = None, kinds: Iterable[str] = tuple(KINDS)) -> None:
+    def show(self, console: Console | None = None, kinds: Iterable[Kind] = tuple(KINDS)) -> None:
         """Print every tensor, kind by kind."""
         console = console or Console(soft_wrap=True)
         table = Table('kind', 'in the file', 'in the network', 'shape', 'note', box=None, pad_edge=False)
         for kind in kinds:
-            for entry in self.of(kind):  # type: ignore[arg-type]
+            for entry in self.of(kind):
                 table.add_row(kind, entry.source, entry.target, _shapes(entry), entry.note)
         console.print(table)
         console.print(self.summary(), highlight=False, markup=False)
