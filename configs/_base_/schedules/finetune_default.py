@@ -10,4 +10,3 @@ optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='AdamW', lr=3e-4, weight_decay=1e-5), clip_grad=dict(max_norm=12.0)
 )
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False)]
-test_cfg = dict(type='TestLoop')

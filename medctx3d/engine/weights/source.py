@@ -17,7 +17,7 @@ from medctx3d.utils.weights_file import read_metadata
 
 WeightsOf = Literal['student', 'teacher']
 _WRAPPERS = ('state_dict', 'network_weights', 'model_state_dict', 'net', 'model')
-_WRAPPING = re.compile(r'(?:module\.|_orig_mod\.)+')  # what distributed training and torch.compile put in front
+_WRAPPING = re.compile(r'^(?:module\.|_orig_mod\.)+')  # what distributed training and torch.compile put in front
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _unwrapped(content: Mapping[str, Any], header: Mapping[str, str], path: Path
     else:
         found = {name: value for name, value in content.items() if isinstance(value, Tensor)}
         used = set(found)
-    weights = {_WRAPPING.sub('', name, count=1): value for name, value in found.items() if isinstance(value, Tensor)}
+    weights = {_WRAPPING.sub('', name): value for name, value in found.items() if isinstance(value, Tensor)}
     if not weights:
         raise CheckpointError(
             f'{path} holds no weights: expected tensors by name, at the top or under one of {", ".join(_WRAPPERS)}, '

@@ -35,7 +35,7 @@ class Published(NamedTuple):
 def swin_network(*, classes: int = 3, **backbone: Any) -> dict[str, Any]:
     return dict(
         type='EncoderDecoder',
-        backbone=dict(type='SwinUNETREncoder', in_channels=1, **{**SWIN, **backbone}),
+        backbone={**dict(type='SwinUNETREncoder', in_channels=1), **SWIN, **backbone},
         decode_head=dict(type='SwinUNETRDecoder', num_classes=classes),
     )
 
@@ -43,7 +43,7 @@ def swin_network(*, classes: int = 3, **backbone: Any) -> dict[str, Any]:
 def unetr_network(*, classes: int = 3, **backbone: Any) -> dict[str, Any]:
     return dict(
         type='EncoderDecoder',
-        backbone=dict(type='UNETREncoder', in_channels=1, **{**VIT, **backbone}),
+        backbone={**dict(type='UNETREncoder', in_channels=1), **VIT, **backbone},
         decode_head=dict(type='UNETRDecoder', num_classes=classes),
     )
 
