@@ -18,8 +18,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from medctx3d.apis.leakage import manifest_of
 from medctx3d.engine.launch import open_config
 from medctx3d.engine.weights import (
@@ -107,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _tell(report: WeightsReport, path: str | None) -> None:
-    report.show(Console(soft_wrap=True))
+    report.show()
     if path:
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps(report.as_dict(), indent=1), encoding='utf-8')

@@ -92,8 +92,7 @@ def fit(
         name = names.get(published, '')
         full = source.prefix + published
         if name not in wanted:
-            note = 'outside of the part that is asked for' if name in target.tensors else ''
-            entries.append(Entry('unused', full, source_shape=shape_of(value), note=note))
+            entries.append(_unplaced(published, value, name in target.tensors, part, source, target))
             continue
         if name in taken:
             raise CheckpointError(f'{source.path}: {taken[name]} and {full} are both to become {name}')
@@ -180,6 +179,23 @@ def _position_grid(name: str, target: Target) -> Any:
         return None
     size: Any = next((one.img_size for one in target.module.modules() if hasattr(one, 'img_size')), None)
     return None if size is None else tuple(int(side) // PATCH for side in size)
+
+
+def _unplaced(
+    published: str, value: Tensor, elsewhere: bool, part: Part, source: Source, target: Target
+) -> Entry:
+    """The entry of a tensor of the file that is not loaded."""
+    naming, shape = source.naming, shape_of(value)
+    full = source.prefix + published
+    in_encoder = _in_encoder(published, source)
+    if elsewhere or (part == 'encoder' and not in_encoder):
+        return Entry('unused', full, source_shape=shape, note='outside of the part that is asked for')
+    computed = in_encoder or (not target.prefix and published in naming.rename(source.weights))
+    idle = published.endswith('mask_token') or re.fullmatch(f'{naming.idle}|{naming.classes}', published)
+    if not computed or idle or not value.is_floating_point():
+        return Entry('unused', full, source_shape=shape, encoder=in_encoder)
+    note = 'the network of the file computes with it, the network here has no such part'
+    return Entry('unused', full, source_shape=shape, note=note, encoder=in_encoder, lost=True)
 
 
 def _absent(name: str, tensor: Tensor) -> tuple[Kind, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -186,15 +187,19 @@ class PretrainedWeights:
 
 def _too_little(report: WeightsReport, min_coverage: float) -> str:
     missing = report.of('missing')
+    lost = [entry.source for entry in report.entries if entry.lost]
     names = ', '.join(f'{entry.target} ({entry.note})' if entry.note else entry.target for entry in missing[:4])
-    unused = [entry.source for entry in report.of('unused')]
     hint = ''
-    if any('layers1c.' in name for name in unused):
-        hint = " The file is of Swin UNETR-V2: set use_v2=True in the backbone's config."
+    if any('layers1c.' in name for name in lost):
+        hint = "The file is of Swin UNETR-V2: set use_v2=True in the backbone's config."
     elif any('layers1c.' in entry.target for entry in missing):
-        hint = ' The file is of Swin UNETR v1: leave out use_v2.'
+        hint = 'The file is of Swin UNETR v1: leave out use_v2.'
     return (
-        f'{report.summary()}, and {min_coverage:.1%} is asked for. Without weights are {len(missing)} tensors: {names}'
-        f'{", ..." if len(missing) > 4 else ""}.{hint} If the file is meant for this network, allow less with '
+        f'{report.summary()}, and {min_coverage:.1%} is asked for. {_told("Without weights", names, missing)}'
+        f'{_told("Without a place in the network", ", ".join(lost[:4]), lost)}{hint} If the file is meant for this network, allow less with '
         'min_coverage= (--min-coverage); else use the config of its network'
     )
+
+
+def _told(what: str, names: str, all_of_them: Sized) -> str:
+    return f'{what} are {len(all_of_them)} tensors: {names}{", ..." if len(all_of_them) > 4 else ""}. ' if names else ''

@@ -46,6 +46,7 @@ class Naming:
         encoder: Pattern of the published names that belong to the encoder.
         classes: Pattern of those of the last layer, which has one output per class.
         inputs: Pattern of those of the layers that see the image.
+        idle: Pattern of tensors that nothing computes with: they may stay without a place.
         aliases: Pattern of the beginning or middle of names that repeat another tensor.
         reversed_axes: Its volumes lie (Z, Y, X), ours (X, Y, Z).
         facts: What is known of all such files, for the passport.
@@ -60,6 +61,7 @@ class Naming:
     encoder: str
     classes: str
     inputs: str
+    idle: str = ''
     aliases: str = ''
     reversed_axes: bool = False
     facts: dict[str, Any] = field(default_factory=dict)

@@ -38,6 +38,7 @@ def _unetr(**changes: Any) -> Naming:
         ),
         encoder=r'(?:vit|encoder[1-4]|patch_embedding|blocks|norm|mask_token)\b.*',
         classes=r'out\..*',
+        idle=r'(?:vit\.)?(?:blocks\.\d+\.(?:norm_)?cross_attn\..*|patch_embedding\.cls_token)',
         inputs=r'(?:vit\.)?(?:patch_embedding\.patch_embeddings(?:\.1)?|encoder1\.layer\.conv[13]\.conv)\.weight',
     )
     return Naming(**{**common, **changes})
@@ -153,6 +154,7 @@ PCTNET = Naming(
     encoder=r'(?:embeddings\..*|pyramid_ct\.(?:down\d|convtrans_e\d)\..*)',
     classes=r'.*\bout_conv\d(?:\..*)?\.(?:weight|bias)',
     inputs=r'embeddings\.\d\.proj\..*weight',
+    idle=r'(?:embeddings|pred_heads)\.\d\..*',  # three of each, one of them trained
     facts=dict(method='Volume Fusion (arXiv 2306.16925)'),
 )
 FMUNET = Naming(

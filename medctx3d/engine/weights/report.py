@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 Kind = Literal['matched', 'renamed', 'reshaped', 'new', 'missing', 'unused']
@@ -35,6 +34,7 @@ class Entry:
         target_shape: In the network.
         note: What was done, or why nothing could be.
         encoder: Whether it belongs to the encoder.
+        lost: Whether the network of the file computes with it and the network here has no place for it.
     """
 
     kind: Kind
@@ -44,14 +44,12 @@ class Entry:
     target_shape: tuple[int, ...] | None = None
     note: str = ''
     encoder: bool = False
+    lost: bool = False
 
     @property
     def values(self) -> int:
-        """Numbers in the tensor of the network."""
-        count = 1
-        for side in self.target_shape or ():
-            count *= side
-        return count
+        """Numbers in the tensor of the network; in that of the file where the network has none."""
+        return math.prod(self.target_shape if self.target_shape is not None else self.source_shape or ())
 
 
 @dataclass(frozen=True)
@@ -75,16 +73,18 @@ class WeightsReport:
         return [entry for entry in self.entries if entry.kind in kinds]
 
     def coverage(self, *, encoder: bool = False) -> float:
-        """The share of the network (or of its encoder) that is loaded.
+        """The share of the network (or of its encoder) that is loaded, lost tensors of the file counted as not loaded.
 
-        It is the smaller of two: the share of the tensors, and the share of the numbers in them; a single large tensor
-        can hide behind the first, many small ones behind the second. What starts anew by design does not count.
+        Lost are those that the network of the file computes with and that have no place here: without them the others
+        do not do what they were trained for. The share is the smaller of two, of the tensors and of the numbers in
+        them; a single large tensor can hide behind the first, many small ones behind the second. What starts anew by
+        design does not count.
         """
-        due = [entry for entry in self.entries if entry.target and entry.kind != 'new']
+        due = [entry for entry in self.entries if entry.lost or (entry.target and entry.kind != 'new')]
         due = [entry for entry in due if entry.encoder] if encoder else due
         if not due:
             return 0.0
-        loaded = [entry for entry in due if entry.kind != 'missing']
+        loaded = [entry for entry in due if entry.kind not in ('missing', 'unused')]
         values = sum(entry.values for entry in due)
         return min(len(loaded) / len(due), sum(entry.values for entry in loaded) / max(values, 1))
 
@@ -92,9 +92,9 @@ class WeightsReport:
         """One line."""
         counts = Counter(entry.kind for entry in self.entries)
         told = ', '.join(f'{counts[kind]} {kind}' for kind in KINDS if counts[kind])
+        whole = '' if self.part == 'encoder' else f', of the whole network {self.coverage():.1%}'
         return (
-            f'{self.file} ({self.naming}): {told}; coverage of the encoder {self.coverage(encoder=True):.1%}, of the '
-            f'{"encoder that was asked for" if self.part == "encoder" else "whole"} {self.coverage():.1%}'
+            f'{self.file} ({self.naming}): {told}; coverage of the encoder {self.coverage(encoder=True):.1%}{whole}'
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,15 +108,16 @@ class WeightsReport:
             tensors=[dataclasses.asdict(entry) for entry in self.entries],
         )
 
-    def show(self, console: Console | None = None, kinds: Iterable[Kind] = tuple(KINDS)) -> None:
-        """Print every tensor, kind by kind."""
-        console = console or Console(soft_wrap=True)
-        table = Table('kind', 'in the file', 'in the network', 'shape', 'note', box=None, pad_edge=False)
-        for kind in kinds:
-            for entry in self.of(kind):
-                table.add_row(kind, entry.source, entry.target, _shapes(entry), entry.note)
-        console.print(table)
-        console.print(self.summary(), highlight=False, markup=False)
+    def show(self, console: Console | None = None) -> None:
+        """Print every tensor, kind by kind, one to a line."""
+        console = console or Console()
+        for kind, meaning in KINDS.items():
+            entries = self.of(kind)
+            if entries:
+                console.print(f'{kind} ({len(entries)}): {meaning}', style='bold', markup=False, highlight=False)
+            for entry in entries:
+                console.print(f'  {_line(entry)}', soft_wrap=True, markup=False, highlight=False)
+        console.print(self.summary(), soft_wrap=True, markup=False, highlight=False)
 
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:
@@ -124,7 +125,8 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
     return tuple(int(side) for side in tensor.shape)
 
 
-def _shapes(entry: Entry) -> str:
-    shapes = [entry.source_shape, entry.target_shape]
-    told = ['x'.join(map(str, shape)) or 'scalar' for shape in shapes if shape is not None]
-    return ' -> '.join(dict.fromkeys(told))
+def _line(entry: Entry) -> str:
+    names = ' -> '.join(dict.fromkeys(name for name in (entry.source, entry.target) if name))
+    shapes = [shape for shape in (entry.source_shape, entry.target_shape) if shape is not None]
+    told = ' -> '.join(dict.fromkeys('x'.join(map(str, shape)) or 'scalar' for shape in shapes))
+    return '  '.join(part for part in (names, told, entry.note) if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from monai.networks.nets.swin_unetr import PatchMerging as MonaiMerging
 from published_files import FILES, SWIN, swin_network, swin_state, unetr_network
 
 from medctx3d.engine.checkpoint import CheckpointError
-from medctx3d.engine.weights import load_pretrained, merge_order
+from medctx3d.engine.weights import CoverageError, load_pretrained, merge_order
 from medctx3d.models.blocks.patch_merging import PatchMerging
 from medctx3d.registry import MODELS
 
@@ -57,10 +58,18 @@ def test_what_the_user_says_may_not_contradict_the_file(tmp_path: Path) -> None:
         load_pretrained(network, tmp_path / 'VoComni_B.pt', patch_merging='current')
 
 
-def test_a_v2_file_for_a_v1_network_is_refused_with_the_line_that_is_missing(tmp_path: Path) -> None:
-    torch.save(FILES['voco_ssl_head']().content, tmp_path / 'VoCo_B_SSL_head.pt')
-    with pytest.raises(CheckpointError, match='set use_v2=True') as error:
-        load_pretrained(
-            MODELS.build(swin_network(patch_merging='legacy')), tmp_path / 'VoCo_B_SSL_head.pt', min_coverage=1.0
-        )
-    assert 'decode_head.' in str(error.value)
+def test_a_v2_file_for_a_v1_network_is_refused_although_it_fills_all_of_it(tmp_path: Path) -> None:
+    content = FILES['voco_ssl_head']().content
+    torch.save(content, tmp_path / 'VoCo_B_SSL_head.pt')
+    network = MODELS.build(swin_network(patch_merging='legacy'))
+    with pytest.raises(CoverageError, match=r'Without a place.* are 8 tensors: swinViT\.layers1c.*set use_v2=True') as error:
+        load_pretrained(network, tmp_path / 'VoCo_B_SSL_head.pt', part='encoder')
+    assert not error.value.report.of('missing')
+    lost = {entry.source for entry in error.value.report.entries if entry.lost}
+    assert lost == {name for name in content if re.search(r'layers\dc\.', name)}
+
+
+def test_a_v1_file_for_a_v2_network_is_refused_with_what_is_too_much(tmp_path: Path) -> None:
+    torch.save(swin_state(), tmp_path / 'model.pt')
+    with pytest.raises(CoverageError, match='leave out use_v2'):
+        load_pretrained(MODELS.build(swin_network(use_v2=True)), tmp_path / 'model.pt', patch_merging='current')
