@@ -98,7 +98,7 @@ def fit(
             raise CheckpointError(f'{source.path}: {taken[name]} and {full} are both to become {name}')
         taken[name] = full
         fitted, kind, note = _fit_tensor(value, published, name, source, target, interpolate)
-        if kind == 'renamed' and full == name and not note:
+        if kind == 'renamed' and published == name and not note:
             kind = 'matched'
         if fitted is not None:
             loaded[name[len(target.prefix) :]] = fitted

@@ -13,7 +13,7 @@ from torch import Tensor
 
 Kind = Literal['matched', 'renamed', 'reshaped', 'new', 'missing', 'unused']
 KINDS: dict[Kind, str] = {
-    'matched': 'same name, same shape: loaded',
+    'matched': 'same name behind the prefix, same shape: loaded',
     'renamed': 'another name in the file: loaded',
     'reshaped': 'another shape in the file, brought to the shape here: loaded',
     'new': 'starts anew by design: another number of classes, or a mask token the file has not',
