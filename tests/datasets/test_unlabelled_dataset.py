@@ -60,9 +60,7 @@ def test_a_list_can_be_read_for_its_images_alone(folder, tmp_path):
     ]
     path = tmp_path / 'dataset.json'
     path.write_text(json.dumps(dict(training=[dict(record, label=record['image']) for record in records])))
-    dataset = VolumeDataset(
-        str(path), read_labels=False, load_pipeline=BARE, pipeline=CROPS, metainfo=METAINFO
-    )
+    dataset = VolumeDataset(str(path), read_labels=False, load_pipeline=BARE, pipeline=CROPS, metainfo=METAINFO)
     assert len(dataset) == 2
     assert dataset.labelled_draws() == ([], [0, 1])
     assert 'gt_sem_seg' not in dataset[0]['data_samples']
@@ -71,7 +69,7 @@ def test_a_list_can_be_read_for_its_images_alone(folder, tmp_path):
 def test_a_volume_smaller_than_the_crop_is_refused_where_padding_is_off(folder):
     crops = [dict(type='ForegroundCrop', size=(8, 32, 8), small='refuse'), dict(type='PackVolume')]
     store = dict(type='PreparedStore', root=str(folder / 'store'))
-    with pytest.raises(ValueError, match=r'case0_image \(20, 18, 16\).* Crops of up to \(20, 18, 16\) fit' ):
+    with pytest.raises(ValueError, match=r'case0_image \(20, 18, 16\).* Crops of up to \(20, 18, 16\) fit'):
         UnlabelledDataset('*_image.nii.gz', str(folder), load_pipeline=BARE, pipeline=crops, store=store)
 
 

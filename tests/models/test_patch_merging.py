@@ -33,5 +33,5 @@ def test_odd_sides_are_padded_as_monai_pads_them():
 
 
 def test_an_unknown_order_is_refused():
-    with pytest.raises(ValueError, match="order one of.*got 3 and 'old'"):
+    with pytest.raises(ValueError, match=r"order one of.*got 3 and 'old'"):
         PatchMerging(1, order='old')

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,9 +30,9 @@ def test_compression_type_spacing_and_format_do_not_count(tmp_path: Path) -> Non
     assert voxel_digest(save(tmp_path / 'b.nii.gz', voxels.astype(np.float64))) == expected
     shifted = np.array([[1.0, 0, 0, 9], [0, 1, 0, -5], [0, 0, 1, 2], [0, 0, 0, 1]])
     assert voxel_digest(save(tmp_path / 'c.nii.gz', voxels, shifted)) == expected
-    image = sitk.GetImageFromArray(voxels.T)
+    image = SimpleITK.GetImageFromArray(voxels.T)
     image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))  # ITK's axes point left and posterior
-    sitk.WriteImage(image, str(tmp_path / 'd.nrrd'))
+    SimpleITK.WriteImage(image, str(tmp_path / 'd.nrrd'))
     assert voxel_digest(tmp_path / 'd.nrrd') == expected
 
 

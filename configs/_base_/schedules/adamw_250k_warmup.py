@@ -5,9 +5,7 @@ A scheduler without ``end`` runs to ``train_cfg.max_iters``; version 2 trains fo
 """
 
 train_cfg = dict(type='SeekingTrainLoop', max_iters=250000)
-optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-2, amsgrad=True)
-)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-2, amsgrad=True))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=5000),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=5000),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -27,6 +28,9 @@ PATCH = 16  # voxels along each side of a patch of UNETR
 _POSITIONS = re.compile(r'.*(?:position_embeddings|relative_position_bias_table)')
 
 
+_LEFT_OUT: tuple[Tensor | None, Kind, str] = (None, 'new', 'left out by name')
+
+
 @dataclass(frozen=True)
 class Target:
     """The network that is to get weights.
@@ -43,12 +47,10 @@ class Target:
 
 
 def target_of(module: nn.Module) -> Target:
-    """The network inside a segmentor, the encoder inside a self-supervised model, a network, or a lone backbone."""
+    """The network inside a segmentor or a self-supervised model, a network, or a lone backbone."""
     inner: Any = getattr(module, 'network', None)
     if isinstance(inner, nn.Module):
         module = inner
-    elif not _is_backbone(module) and _is_backbone(getattr(module, 'encoder', None)):
-        module = module.get_submodule('encoder')
     prefix = 'backbone.' if _is_backbone(module) else ''
     return Target(module, prefix, {prefix + name: value for name, value in module.state_dict().items()})
 
@@ -58,7 +60,12 @@ def _is_backbone(module: Any) -> bool:
 
 
 def fit(
-    source: Source, target: Target, *, part: Part = 'encoder', interpolate: bool = False
+    source: Source,
+    target: Target,
+    *,
+    part: Part = 'encoder',
+    leave_out: Sequence[str] = (),
+    interpolate: bool = False,
 ) -> tuple[dict[str, Tensor], WeightsReport]:
     """Find for each tensor of a network the one in the file that belongs there.
 
@@ -66,13 +73,17 @@ def fit(
         source: The file.
         target: The network.
         part: ``encoder``, or ``encoder_decoder`` for everything.
+        leave_out: Names of the network that start anew, with ``*`` for any part of one, such as
+            ``('decode_head.out*',)`` for the last layer of a pretext task.
         interpolate: Bring tables of positions from another grid to this one.
 
     Returns:
-        What is to be loaded, by the names of ``target.module``, and what became of every tensor.
+        What is to be loaded, by the names of ``target.module`` (and tables of whole numbers that it has no place for,
+        which a layer may compare with what it computes), and what became of every tensor.
 
     Raises:
-        ValueError: ``part`` is unknown, or asks for the encoder of a network that has no seam.
+        ValueError: ``part`` is unknown or asks for the encoder of a network that has no seam, or a name to leave out
+            is none of the network's.
         CheckpointError: Two tensors of the file have one place in the network.
     """
     names = _names(source, target)
@@ -85,6 +96,7 @@ def fit(
             f"{source.naming.name} weights: use part='encoder_decoder'"
         )
     wanted = encoder if part == 'encoder' else set(target.tensors)
+    left_out = _left_out(leave_out, wanted)
     loaded: dict[str, Tensor] = {}
     entries = [Entry('unused', name, note=note) for name, note in source.others.items()]
     taken: dict[str, str] = {}
@@ -93,11 +105,15 @@ def fit(
         full = source.prefix + published
         if name not in wanted:
             entries.append(_unplaced(published, value, name in target.tensors, part, source, target))
+            if name.startswith(target.prefix) and not value.is_floating_point():
+                loaded[name[len(target.prefix) :]] = value  # a layer may compare a table with what it computes
             continue
         if name in taken:
             raise CheckpointError(f'{source.path}: {taken[name]} and {full} are both to become {name}')
         taken[name] = full
-        fitted, kind, note = _fit_tensor(value, published, name, source, target, interpolate)
+        fitted, kind, note = _LEFT_OUT
+        if name not in left_out:
+            fitted, kind, note = _fit_tensor(value, published, name, source, target, interpolate)
         if kind == 'renamed' and published == name and not note:
             kind = 'matched'
         if fitted is not None:
@@ -106,10 +122,22 @@ def fit(
         entries.append(Entry(kind, full, name, *shapes, note, name in encoder))
     for name in target.tensors:
         if name in wanted and name not in taken:
-            kind, note = _absent(name, target.tensors[name])
+            kind, note = _LEFT_OUT[1:] if name in left_out else _absent(name, target.tensors[name])
             shape = shape_of(target.tensors[name])
             entries.append(Entry(kind, '', name, None, shape, note, name in encoder))
     return loaded, WeightsReport(str(source.path), source.naming.name, part, tuple(entries))
+
+
+def _left_out(patterns: Sequence[str], wanted: set[str]) -> set[str]:
+    """The names that start anew."""
+    found = {pattern: {name for name in wanted if fnmatchcase(name, pattern)} for pattern in patterns}
+    idle = [pattern for pattern, names in found.items() if not names]
+    if idle:
+        raise ValueError(
+            f'leave_out must name tensors of the network, got {", ".join(idle)}; it has '
+            f'{", ".join(sorted(wanted)[:6])}, ...'
+        )
+    return set().union(*found.values())
 
 
 def _names(source: Source, target: Target) -> dict[str, str]:
@@ -181,9 +209,7 @@ def _position_grid(name: str, target: Target) -> Any:
     return None if size is None else tuple(int(side) // PATCH for side in size)
 
 
-def _unplaced(
-    published: str, value: Tensor, elsewhere: bool, part: Part, source: Source, target: Target
-) -> Entry:
+def _unplaced(published: str, value: Tensor, elsewhere: bool, part: Part, source: Source, target: Target) -> Entry:
     """The entry of a tensor of the file that is not loaded."""
     naming, shape = source.naming, shape_of(value)
     full = source.prefix + published

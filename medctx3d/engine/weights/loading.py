@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def load_pretrained(
     weights_of: WeightsOf | None = None,
     min_coverage: float = MIN_COVERAGE,
     patch_merging: str | None = None,
+    leave_out: Sequence[str] = (),
     interpolate: bool = False,
 ) -> WeightsReport:
     """Give a model pretrained weights, of this package or another; also known as ``medctx3d.load_weights``.
@@ -55,6 +56,7 @@ def load_pretrained(
         weights_of: ``student`` or ``teacher``, for files that hold both.
         min_coverage: Smallest share of the part that the file must fill, see :meth:`WeightsReport.coverage`.
         patch_merging: Order of patch merging that the weights were trained with, where the file does not say.
+        leave_out: Names of the network that start anew, see :func:`~medctx3d.engine.weights.fit`.
         interpolate: Bring tables of positions from another grid to this one.
 
     Returns:
@@ -70,9 +72,18 @@ def load_pretrained(
     found = read_source(checkpoint, source=source, weights_of=weights_of)
     target = target_of(model)
     weights, report = examine(
-        found, target, part=part, min_coverage=min_coverage, patch_merging=patch_merging, interpolate=interpolate
+        found,
+        target,
+        part=part,
+        min_coverage=min_coverage,
+        patch_merging=patch_merging,
+        leave_out=leave_out,
+        interpolate=interpolate,
     )
-    target.module.load_state_dict(weights, strict=False)
+    try:
+        target.module.load_state_dict(weights, strict=False)
+    except RuntimeError as error:  # layers may judge their weights themselves, as those of PCT-Net do
+        raise CheckpointError(f'{found.path} is refused by the network, which is to be built anew: {error}') from error
     return report
 
 
@@ -83,6 +94,7 @@ def examine(
     part: Part,
     min_coverage: float,
     patch_merging: str | None = None,
+    leave_out: Sequence[str] = (),
     interpolate: bool = False,
 ) -> tuple[dict[str, Tensor], WeightsReport]:
     """:func:`fit`, refused where the file fills too little or was trained with another order of patch merging.
@@ -93,8 +105,8 @@ def examine(
     """
     if not 0 <= min_coverage <= 1:
         raise ValueError(f'min_coverage must lie in 0..1, got {min_coverage}')
-    weights, report = fit(source, target, part=part, interpolate=interpolate)
-    if not weights or report.coverage() < min_coverage:
+    weights, report = fit(source, target, part=part, leave_out=leave_out, interpolate=interpolate)
+    if not report.of('matched', 'renamed', 'reshaped') or report.coverage() < min_coverage:
         raise CoverageError(_too_little(report, min_coverage), report)
     if any('downsample.reduction' in name for name in weights):
         stated = source.facts.get('patch_merging')
@@ -121,6 +133,7 @@ class PretrainedWeights:
         weights_of: ``student`` or ``teacher``, for files that hold both.
         min_coverage: Smallest share of the part that the file must fill.
         patch_merging: Order of patch merging that the weights were trained with, where the file does not say.
+        leave_out: Names of the network that start anew, see :func:`~medctx3d.engine.weights.fit`.
         interpolate: Bring tables of positions from another grid to this one.
         allow_leakage: Train although images of the pretraining are scored here.
     """
@@ -134,13 +147,15 @@ class PretrainedWeights:
         weights_of: WeightsOf | None = None,
         min_coverage: float = MIN_COVERAGE,
         patch_merging: str | None = None,
+        leave_out: Sequence[str] = (),
         interpolate: bool = False,
         allow_leakage: bool = False,
     ) -> None:
         self.checkpoint = Path(checkpoint).expanduser()
         self.part: Part = part
         self.source, self.weights_of = source, weights_of
-        self.min_coverage, self.patch_merging, self.interpolate = min_coverage, patch_merging, interpolate
+        self.min_coverage, self.patch_merging = min_coverage, patch_merging
+        self.leave_out, self.interpolate = tuple(leave_out), interpolate
         self.allow_leakage = allow_leakage
 
     def __call__(self, module: nn.Module) -> None:
@@ -162,6 +177,7 @@ class PretrainedWeights:
             weights_of=self.weights_of,
             min_coverage=self.min_coverage,
             patch_merging=self.patch_merging,
+            leave_out=self.leave_out,
             interpolate=self.interpolate,
         )
         print_log(f'pretrained weights: {report.summary()}', logger='current')
@@ -180,26 +196,30 @@ class PretrainedWeights:
             part=self.part,
             min_coverage=self.min_coverage,
             patch_merging=self.patch_merging,
+            leave_out=self.leave_out,
             interpolate=self.interpolate,
         )
         return report
 
 
 def _too_little(report: WeightsReport, min_coverage: float) -> str:
-    missing = report.of('missing')
-    lost = [entry.source for entry in report.entries if entry.lost]
-    names = ', '.join(f'{entry.target} ({entry.note})' if entry.note else entry.target for entry in missing[:4])
-    hint = ''
-    if any('layers1c.' in name for name in lost):
-        hint = "The file is of Swin UNETR-V2: set use_v2=True in the backbone's config."
+    missing, lost = report.of('missing'), [entry for entry in report.entries if entry.lost]
+    parts = [f'{report.summary()}, and {min_coverage:.1%} is asked for.']
+    if missing:
+        names = [f'{entry.target} ({entry.note})' if entry.note else entry.target for entry in missing]
+        parts.append(f'Without weights are {len(names)} tensors: {_few(names)}.')
+    if lost:
+        parts.append(f'Without a place in the network are {len(lost)} tensors: {_few([one.source for one in lost])}.')
+    if any('layers1c.' in entry.source for entry in lost):
+        parts.append("The file is of Swin UNETR-V2: set use_v2=True in the backbone's config.")
     elif any('layers1c.' in entry.target for entry in missing):
-        hint = 'The file is of Swin UNETR v1: leave out use_v2.'
-    return (
-        f'{report.summary()}, and {min_coverage:.1%} is asked for. {_told("Without weights", names, missing)}'
-        f'{_told("Without a place in the network", ", ".join(lost[:4]), lost)}{hint} If the file is meant for this network, allow less with '
-        'min_coverage= (--min-coverage); else use the config of its network'
+        parts.append('The file is of Swin UNETR v1: leave out use_v2.')
+    parts.append(
+        'If the file is meant for this network, allow less with min_coverage= (--min-coverage); else use the config '
+        'of its network'
     )
+    return ' '.join(parts)
 
 
-def _told(what: str, names: str, all_of_them: Sized) -> str:
-    return f'{what} are {len(all_of_them)} tensors: {names}{", ..." if len(all_of_them) > 4 else ""}. ' if names else ''
+def _few(names: list[str]) -> str:
+    return ', '.join(names[:4]) + (', ...' if len(names) > 4 else '')

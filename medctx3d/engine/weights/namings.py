@@ -7,6 +7,7 @@ from typing import Any
 from medctx3d.engine.weights.naming import FileContent, Naming, Weights, by_patterns, has
 from medctx3d.engine.weights.nnunet_naming import NNSSL, NNUNET
 from medctx3d.engine.weights.own_naming import OWN
+from medctx3d.engine.weights.pymic_naming import FMUNET, PCTNET
 
 _VOCO_CT = dict(orientation='RAS', intensity='HU -175..250 to 0..1 (chest CT -1000..500)')
 _VOCO_CLASSES = 21
@@ -144,29 +145,6 @@ MEDCONTEXT_UNETR = _unetr(
         intensity='HU -175..250 to 0..1',
         window=[96, 96, 96],
     ),
-)
-PCTNET = Naming(
-    name='pymic_pctnet',
-    about="PyMIC's PCT-Net (pctnet_ct10k_volf.pt)",
-    anchor=r'pyramid_ct\.',
-    recognises=lambda weights, file: has(weights, 'pyramid_ct.', 'embeddings.'),
-    rename=by_patterns((r'(.*)', r'\1')),
-    encoder=r'(?:embeddings\..*|pyramid_ct\.(?:down\d|convtrans_e\d)\..*)',
-    classes=r'.*\bout_conv\d(?:\..*)?\.(?:weight|bias)',
-    inputs=r'embeddings\.\d\.proj\..*weight',
-    idle=r'(?:embeddings|pred_heads)\.\d\..*',  # three of each, one of them trained
-    facts=dict(method='Volume Fusion (arXiv 2306.16925)'),
-)
-FMUNET = Naming(
-    name='pymic_fmunet',
-    about="PyMIC's FMUNet (fmunet_abk1k_volf.pt)",
-    anchor=r'encoder\.en_conv\d',
-    recognises=lambda weights, file: has(weights, 'project.', 'encoder.en_conv0.', 'decoder.'),
-    rename=by_patterns((r'(.*)', r'\1')),
-    encoder=r'(?:project|encoder)\..*',
-    classes=r'out_layers\.\d\.2\..*',
-    inputs=r'project\.weight',
-    facts=dict(method='Volume Fusion (arXiv 2306.16925)'),
 )
 
 NAMINGS: dict[str, Naming] = {

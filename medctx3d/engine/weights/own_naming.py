@@ -7,19 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from medctx3d.engine.weights.naming import FileContent, Naming, Weights, by_patterns, has
+from medctx3d.engine.weights.pymic_naming import FMUNET, PCTNET
 from medctx3d.utils.config_text import read_config_text
 
 _FACTS = ('method', 'data', 'licence', 'patch_merging', 'orientation', 'spacing', 'window', 'intensity')
-_FOREIGN = ('.convs.', '.blocks.0.conv1.', 'encoder.en_conv0.', 'project.')  # nnU-Net and PyMIC say "encoder" too
 
 
 def _is_ours(weights: Weights, file: FileContent) -> bool:
     del weights
     names = file.weights
-    if has(names, 'network.') or has(names, 'backbone.', 'decode_head.'):
-        return True
-    supervisor = has(names, 'encoder.') and not has(names, 'decoder.') and not file.mentions(*_FOREIGN)
-    return supervisor or (bool(names) and all(name.startswith('net.') for name in names))
+    whole = bool(names) and all(name.startswith('net.') for name in names)
+    return whole or has(names, 'network.') or has(names, 'backbone.', 'decode_head.')
 
 
 def _read_facts(file: FileContent) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def _read_facts(file: FileContent) -> dict[str, Any]:
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     config = read_config_text(text) if isinstance(text, str) else {}
     model = config.get('model') or {}
-    backbone = (model.get('network') or {}).get('backbone') or model.get('encoder') or {}
+    backbone = (model.get('network') or {}).get('backbone') or {}
     facts = dict(config=config) if config else {}
     if backbone.get('type') == 'SwinUNETREncoder':
         facts['patch_merging'] = backbone.get('patch_merging', 'current')
@@ -48,16 +46,13 @@ def _plain(text: str) -> Any:
 
 OWN = Naming(
     name='medctx3d',
-    about='checkpoints and published weights of this package: segmentors, their teachers, self-supervised encoders',
-    anchor=r'(?:backbone|decode_head|net|encoder|embeddings|pyramid_ct|pred_heads|project|decoder|out_layers)\.',
+    about='checkpoints and published weights of this package: networks, their teachers, pretrained encoders',
+    anchor=r'(?:backbone|decode_head|net)\.',
     recognises=_is_ours,
-    rename=by_patterns(
-        (r'encoder\.((?!en_conv|down\d).*)', r'backbone.\1'),
-        (r'(.*)', r'\1'),
-    ),
-    encoder=r'backbone\..*',
-    classes=r'(?:decode_head|net)\..*(?:\bouts?\b|output|head|final|logits).*',
+    rename=by_patterns((r'(.*)', r'\1')),
+    encoder=rf'backbone\..*|{PCTNET.encoder}|{FMUNET.encoder}',
+    classes=r'(?:decode_head|net)\..*(?:\bouts?\b|out_conv\d|out_layers|output|head|final|logits).*',
     inputs=r'(?:backbone\.)?(?:patch_embed\.proj|vit\.patch_embedding\.patch_embeddings(?:\.1)?|'
-    r'encoder1\.layer\.conv[13]\.conv|stages\.0\.(?:0\.)?conv(?:[13]\.conv)?|stem\.0)\.weight|net\.(?:convInit\.conv|stem|input_block\.conv[13]\.conv)\.weight',
+    r'encoder1\.layer\.conv[13]\.conv|stages\.0\.(?:0\.)?conv(?:[13]\.conv)?|stem\.0)\.weight|net\.(?:convInit\.conv|stem|input_block\.conv[13]\.conv|project|embeddings\.\d\.proj\..*)\.weight',
     read_facts=_read_facts,
 )

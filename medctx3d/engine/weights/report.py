@@ -16,7 +16,7 @@ KINDS: dict[Kind, str] = {
     'matched': 'same name behind the prefix, same shape: loaded',
     'renamed': 'another name in the file: loaded',
     'reshaped': 'another shape in the file, brought to the shape here: loaded',
-    'new': 'starts anew by design: another number of classes, or a mask token the file has not',
+    'new': 'starts anew by design: another number of classes, left out by name, or a mask token the file has not',
     'missing': 'in the network, and the file has nothing that fits',
     'unused': 'in the file, and the network has no place for it',
 }
@@ -93,9 +93,7 @@ class WeightsReport:
         counts = Counter(entry.kind for entry in self.entries)
         told = ', '.join(f'{counts[kind]} {kind}' for kind in KINDS if counts[kind])
         whole = '' if self.part == 'encoder' else f', of the whole network {self.coverage():.1%}'
-        return (
-            f'{self.file} ({self.naming}): {told}; coverage of the encoder {self.coverage(encoder=True):.1%}{whole}'
-        )
+        return f'{self.file} ({self.naming}): {told}; coverage of the encoder {self.coverage(encoder=True):.1%}{whole}'
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

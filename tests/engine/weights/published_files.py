@@ -28,7 +28,7 @@ class Published(NamedTuple):
     content: dict[str, Any]
     network: dict[str, Any]
     unused: tuple[str, ...] = ()
-    arguments: dict[str, Any] = {}  # noqa: RUF012
+    arguments: dict[str, Any] = {}
     part: str = 'encoder_decoder'
 
 
@@ -59,9 +59,7 @@ def nnunet_network(block: str = 'plain', **changes: Any) -> dict[str, Any]:
         depths=(1, 2, 2) if residual else 2,
         block=block,
     )
-    head = dict(
-        type='NNUNetDecoder', num_classes=3, levels=2, depth=1 if residual else 2, kernels=((3, 3, 1), 3, 3)
-    )
+    head = dict(type='NNUNetDecoder', num_classes=3, levels=2, depth=1 if residual else 2, kernels=((3, 3, 1), 3, 3))
     return dict(type='EncoderDecoder', backbone={**backbone, **changes}, decode_head=head)
 
 
@@ -121,7 +119,7 @@ def _swin_vit() -> Published:
 def _pymic(names: dict[str, tuple[int, ...]]) -> Published:
     state = {name: torch.rand(shape) for name, shape in names.items()}
     content = dict(iteration=1, valid_pred=0.5, model_state_dict=state, optimizer_state_dict={})
-    return Published(content, dict(type='NamedTensors', shapes=names))
+    return Published(content, dict(type='WholeNet', net=dict(type='NamedTensors', shapes=names)))
 
 
 PCTNET = {

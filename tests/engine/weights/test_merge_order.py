@@ -40,7 +40,9 @@ def test_published_legacy_weights_are_refused_by_a_network_of_the_current_order(
     torch.save(FILES['voco_ssl_head']().content, tmp_path / 'VoCo_B_SSL_head.pt')
     network = MODELS.build(swin_network(use_v2=True))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    with pytest.raises(CheckpointError, match=r"legacy.*current order.*model\.network\.backbone\.patch_merging='legacy'"):
+    with pytest.raises(
+        CheckpointError, match=r"legacy.*current order.*model\.network\.backbone\.patch_merging='legacy'"
+    ):
         load_pretrained(network, tmp_path / 'VoCo_B_SSL_head.pt', part='encoder')
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
@@ -62,7 +64,9 @@ def test_a_v2_file_for_a_v1_network_is_refused_although_it_fills_all_of_it(tmp_p
     content = FILES['voco_ssl_head']().content
     torch.save(content, tmp_path / 'VoCo_B_SSL_head.pt')
     network = MODELS.build(swin_network(patch_merging='legacy'))
-    with pytest.raises(CoverageError, match=r'Without a place.* are 8 tensors: swinViT\.layers1c.*set use_v2=True') as error:
+    with pytest.raises(
+        CoverageError, match=r'Without a place.* are 8 tensors: swinViT\.layers1c.*set use_v2=True'
+    ) as error:
         load_pretrained(network, tmp_path / 'VoCo_B_SSL_head.pt', part='encoder')
     assert not error.value.report.of('missing')
     lost = {entry.source for entry in error.value.report.entries if entry.lost}

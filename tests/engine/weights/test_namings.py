@@ -10,7 +10,7 @@ import pytest
 import torch
 from monai.networks.nets import UNETR, SegResNet, SwinUNETR
 from nnunet_reference import ReferenceUNet
-from published_files import FILES, SWIN, VIT, Published, filled, nnunet_network, unetr_network
+from published_files import FILES, SWIN, VIT, Published, beginning, filled, nnunet_network, unetr_network
 from torch import nn
 
 from medctx3d.engine.checkpoint import CheckpointError
@@ -18,6 +18,7 @@ from medctx3d.engine.weights import NAMINGS, load_pretrained, read_source
 from medctx3d.registry import MODELS
 
 
+@MODELS.register_module()
 class NamedTensors(nn.Module):
     """A network of nothing but tensors with the published names."""
 
@@ -34,8 +35,6 @@ class NamedTensors(nn.Module):
 
 
 def build(network: dict[str, Any]) -> nn.Module:
-    if network['type'] == 'NamedTensors':
-        return NamedTensors(network['shapes'])
     return MODELS.build(dict(network))
 
 
@@ -46,7 +45,10 @@ def save(tmp_path: Path, content: Any, name: str = 'weights.pt') -> Path:
 
 def state_of(published: Published) -> dict[str, torch.Tensor]:
     content = published.content
-    wrapped = next((content[key] for key in ('state_dict', 'net', 'network_weights', 'model_state_dict') if key in content), content)
+    wrapped = next(
+        (content[key] for key in ('state_dict', 'net', 'network_weights', 'model_state_dict') if key in content),
+        content,
+    )
     return {name.removeprefix('module.'): value for name, value in wrapped.items()}
 
 
@@ -163,3 +165,40 @@ def test_a_file_that_fits_two_namings_is_not_guessed_at(tmp_path: Path) -> None:
 def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r'holds no weights.*got the keys epoch, state_dict'):
         read_source(save(tmp_path, dict(epoch=1, state_dict={})))
+
+
+def test_published_pctnet_and_fmunet_layouts_fill_the_networks_of_this_package(tmp_path: Path) -> None:
+    channels = (2, 2, 4, 4, 8)
+    small = dict(type='PCTNet', in_channels=1, channels=channels, num_heads=(2, 2, 2), windows=(2, 2, 2), mode=1)
+    published = MODELS.build(dict(small, num_classes=5, levels=4, published_layout=True))
+    file = save(tmp_path, dict(iteration=1, model_state_dict=filled(published)), 'pctnet_ct10k_volf.pt')
+    network = build(dict(type='WholeNet', net=dict(small, num_classes=3)))
+    report = load_pretrained(network, file)
+    assert report.coverage() == 1
+    assert {entry.note for entry in report.of('new')} == {'number of classes 5 -> 3'}
+    expected = published.state_dict()
+    for entry in report.of('renamed'):
+        assert torch.equal(network.state_dict()[entry.target], expected[entry.source]), entry
+    assert load_pretrained(network, file, part='encoder').coverage() == 1
+    assert (
+        load_pretrained(
+            network, save(tmp_path, dict(state_dict=beginning('network.', network.state_dict())))
+        ).coverage()
+        == 1
+    )
+
+    fmunet = dict(type='FMUNet', in_channels=1, channels=channels, mode=1)
+    published = MODELS.build(dict(fmunet, num_classes=5, levels=4))
+    file = save(tmp_path, dict(model_state_dict=filled(published)), 'fmunet_abk1k_volf.pt')
+    network = build(dict(type='WholeNet', net=dict(fmunet, num_classes=3, in_channels=2, levels=4)))
+    report = load_pretrained(network, file)
+    assert [entry.source for entry in report.of('reshaped')] == ['project.weight']
+    assert {entry.note for entry in report.of('new')} == {'number of classes 5 -> 3'}
+
+
+def test_other_position_rows_of_pctnet_are_refused(tmp_path: Path) -> None:
+    small = dict(type='PCTNet', in_channels=1, channels=(2, 2, 4, 4, 8), num_heads=(2, 2, 2), windows=(2, 2, 2))
+    published = MODELS.build(dict(small, num_classes=3, published_layout=True, published_position_index=True))
+    file = save(tmp_path, dict(model_state_dict=filled(published)))
+    with pytest.raises(CheckpointError, match='published_position_index=True'):
+        load_pretrained(build(dict(type='WholeNet', net=dict(small, num_classes=3))), file)

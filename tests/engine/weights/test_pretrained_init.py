@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from conftest import tiny_segmentor_config
-from mmcv.cnn import ConvModule
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -73,22 +72,31 @@ def test_what_became_of_each_tensor_is_in_the_log(tmp_path: Path) -> None:
     assert told[1] == 'pretrained weights: new: decode_head.outs.0.conv.conv.weight number of classes 5 -> 3'
 
 
+class Zeroed(nn.Conv3d):
+    """A layer with an initialisation of its own, as those of mmcv have."""
+
+    def init_weights(self) -> None:
+        nn.init.zeros_(self.weight)
+
+
 class SelfInitialising(BaseModule):
-    """A backbone of layers that mmengine initialises after the module that holds them."""
+    """A backbone of a layer that mmengine initialises after the module that holds it."""
 
     out_channels, out_strides = (2,), (1,)
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        self.conv = ConvModule(1, 2, 3, conv_cfg=dict(type='Conv3d'))
+        self.conv = Zeroed(1, 2, 3)
         self.linear = nn.Sequential(nn.Linear(2, 2))
 
 
 def test_layers_with_an_initialisation_of_their_own_do_not_undo_it(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    state = {f'encoder.{name}': torch.randn_like(value) for name, value in SelfInitialising().state_dict().items()}
+    state = {
+        f'network.backbone.{name}': torch.randn_like(value) for name, value in SelfInitialising().state_dict().items()
+    }
     torch.save(state, tmp_path / 'encoder.pth')
     backbone = SelfInitialising(dict(PRETRAINED, checkpoint=str(tmp_path / 'encoder.pth')))
     backbone.init_weights()
     for name, value in backbone.state_dict().items():
-        assert torch.equal(value, state[f'encoder.{name}']), name
+        assert torch.equal(value, state[f'network.backbone.{name}']), name

@@ -31,7 +31,9 @@ def test_the_response_to_equal_channels_does_not_depend_on_their_number(old: int
         return
     assert inflated is not None
     image = torch.randn(1, 1, 5, 5, 5)
-    before, after = (F.conv3d(image.expand(-1, count, -1, -1, -1), one) for count, one in ((old, weight), (new, inflated)))
+    before, after = (
+        F.conv3d(image.expand(-1, count, -1, -1, -1), one) for count, one in ((old, weight), (new, inflated))
+    )
     assert torch.allclose(before, after, atol=1e-4)
 
 
