@@ -57,6 +57,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=('current', 'legacy', 'lexicographic'),
         help='order that the weights were trained with, where the file does not say',
     )
+    parser.add_argument(
+        '--leave-out',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='tensors of the network that start anew; * for any part',
+    )
     parser.add_argument('--interpolate', action='store_true', help='bring tables of positions to the grid here')
     parser.add_argument('--manifest', metavar='FILE', help='data_manifest.json of the pretraining')
     parser.add_argument(
@@ -86,6 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
             part=args.part,
             min_coverage=args.min_coverage,
             patch_merging=args.patch_merging,
+            leave_out=args.leave_out,
             interpolate=args.interpolate,
         )
     except CoverageError as error:

@@ -100,13 +100,15 @@ def fit(
     loaded: dict[str, Tensor] = {}
     entries = [Entry('unused', name, note=note) for name, note in source.others.items()]
     taken: dict[str, str] = {}
+    modules = {name for name, _ in target.module.named_modules() if name}
     for published, value in source.weights.items():
         name = names.get(published, '')
         full = source.prefix + published
         if name not in wanted:
             entries.append(_unplaced(published, value, name in target.tensors, part, source, target))
-            if name.startswith(target.prefix) and not value.is_floating_point():
-                loaded[name[len(target.prefix) :]] = value  # a layer may compare a table with what it computes
+            own = name.removeprefix(target.prefix)
+            if own.rpartition('.')[0] in modules and not value.is_floating_point():
+                loaded[own] = value  # a layer may compare a table with what it computes
             continue
         if name in taken:
             raise CheckpointError(f'{source.path}: {taken[name]} and {full} are both to become {name}')
