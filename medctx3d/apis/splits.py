@@ -20,6 +20,7 @@ from medctx3d.utils.volume_file import VolumeError
 
 STAGES = ('train', 'val', 'test')
 _TOLD = 5  # findings of one check that are told in full
+_WHERE = 'in lists and headers (tools/doctor.py CONFIG looks at voxels too)'
 _MISSING = ('missing_file', 'unusable_list')
 
 
@@ -44,7 +45,7 @@ def check_config_splits(config: Config, stages: Sequence[str] = STAGES) -> list[
     _refuse([finding for finding in found if finding.severity == 'error'])
     warnings = [finding for finding in found if finding.severity == 'warning']
     if warnings and os.environ.get('RANK', '0') == '0':  # before the process group exists
-        print_log(told(warnings), logger='current', level=logging.WARNING)
+        print_log(told(warnings, _WHERE), logger='current', level=logging.WARNING)
     return [dataset for dataset, _ in datasets.values()]
 
 
@@ -63,8 +64,13 @@ def config_datasets(
     }
 
 
-def told(findings: Sequence[Finding]) -> str:
-    """Findings as lines, grouped by check; of many like ones the first are named."""
+def told(findings: Sequence[Finding], where: str) -> str:
+    """Findings as lines, grouped by check; of many like ones the first are named.
+
+    Args:
+        findings: In the order to be told.
+        where: Ends the first line, ``3 problems ...:``.
+    """
     groups: dict[str, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(finding.check, []).append(finding)
@@ -74,14 +80,14 @@ def told(findings: Sequence[Finding]) -> str:
         if len(group) > _TOLD:
             lines.append(f'  and {len(group) - _TOLD} more ({group[0].check}): {few([f.where for f in group[_TOLD:]])}')
     count = f'{len(findings)} problem{"s" if len(findings) > 1 else ""}'
-    return '\n'.join([f'{count} in lists and headers (tools/doctor.py CONFIG looks at voxels too):', *lines])
+    return '\n'.join([f'{count} {where}:', *lines])
 
 
 def _refuse(errors: Sequence[Finding]) -> None:
     if not errors:
         return
     missing = all(finding.check in _MISSING and 'no such' in finding.reason for finding in errors)
-    text = str(errors[0]) if len(errors) == 1 else told(errors)
+    text = str(errors[0]) if len(errors) == 1 else told(errors, _WHERE)
     raise FileNotFoundError(text) if missing else VolumeError(text)
 
 
