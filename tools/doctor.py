@@ -107,7 +107,11 @@ def fix(examination: Examination, config: Config, out: str) -> None:
     Raises:
         ValueError: The splits lie in several folders, or see :func:`~medctx3d.diagnosis.repair.repair_copy`.
     """
-    datasets = [config[f'{stage}_dataloader'].dataset for stage in ('train', 'val', 'test') if config.get(f'{stage}_dataloader')]
+    datasets = [
+        config[f'{stage}_dataloader'].dataset
+        for stage in ('train', 'val', 'test')
+        if config.get(f'{stage}_dataloader')
+    ]
     roots = {str(dataset.get('data_root') or Path(dataset.ann_file).parent) for dataset in datasets}
     if len(roots) > 1:
         raise ValueError(f'--fix needs one data_root for all splits, the config has {", ".join(sorted(roots))}')
@@ -117,7 +121,9 @@ def fix(examination: Examination, config: Config, out: str) -> None:
     repairs = repair_copy(examination.facts, root, [str(path) for path in lists], out)
     changed = {repair.file for repair in repairs if repair.change != 'none'}
     left = {repair.file for repair in repairs if repair.change == 'none'}
-    print(f'--fix: {len(changed)} file(s) repaired, {len(left)} left for you, see {Path(out).resolve() / "repairs.json"}')
+    print(
+        f'--fix: {len(changed)} file(s) repaired, {len(left)} left for you, see {Path(out).resolve() / "repairs.json"}'
+    )
 
 
 if __name__ == '__main__':

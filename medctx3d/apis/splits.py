@@ -49,9 +49,7 @@ def check_config_splits(config: Config, stages: Sequence[str] = STAGES) -> list[
     return [dataset for dataset, _ in datasets.values()]
 
 
-def config_datasets(
-    config: Config, stages: Sequence[str] = STAGES
-) -> dict[str, tuple[VolumeDataset, PipelineFacts]]:
+def config_datasets(config: Config, stages: Sequence[str] = STAGES) -> dict[str, tuple[VolumeDataset, PipelineFacts]]:
     """The data sets of a config by stage, lists not read yet, with what is done to their images.
 
     Data sets of other classes than :class:`~medctx3d.datasets.VolumeDataset` are left out.
@@ -78,7 +76,9 @@ def told(findings: Sequence[Finding], where: str) -> str:
     for group in groups.values():
         lines += [f'  {finding}' for finding in group[:_TOLD]]
         if len(group) > _TOLD:
-            lines.append(f'  and {len(group) - _TOLD} more ({group[0].check}): {few([f.where for f in group[_TOLD:]])}')
+            lines.append(
+                f'  and {len(group) - _TOLD} more ({group[0].check}): {few([f.where for f in group[_TOLD:]])}'
+            )
     count = f'{len(findings)} problem{"s" if len(findings) > 1 else ""}'
     return '\n'.join([f'{count} {where}:', *lines])
 

@@ -75,4 +75,3 @@ def target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:
 def changes_extent(load_pipeline: Sequence[dict]) -> bool:
     """Whether a transform crops or pads, so that sizes on the disk are not known beforehand."""
     return any(word in transform_name(cfg) for cfg in load_pipeline for word in ('Crop', 'Resize', 'Pad', 'Zoom'))
-

@@ -188,9 +188,7 @@ class VolumeDataset(BaseDataset):
         if self.unlabelled_split is None:
             return []
         taken = {record['case'] for record in used}
-        records = decathlon_records(
-            self.ann_file, self.data_root, self.unlabelled_split, checked=self._checked_list
-        )
+        records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split, checked=self._checked_list)
         return [dict(record, label=None) for record in records if record['case'] not in taken]
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:

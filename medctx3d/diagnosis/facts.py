@@ -24,8 +24,8 @@ class IntensityFacts(NamedTuple):
         minimum: Lowest.
         maximum: Highest.
         mean: Arithmetic mean.
-        quantiles: At 0.5, 50 and 99.5 %, of a regular sample of the voxels; the middle one of those in the window of the
-            load pipeline, or, without a window, of those that have another than the most frequent value.
+        quantiles: At 0.5, 50 and 99.5 %, of a regular sample of the voxels; the middle one of those in the window of
+            the load pipeline, or, without a window, of those that have another than the most frequent value.
         distinct: Number of different values in the sample.
         whole: Whether all values of the sample are whole numbers.
         common: The most frequent value of the sample.
@@ -56,7 +56,8 @@ class ImageFacts(NamedTuple):
     Attributes:
         channels: Intensities by channel.
         digest: Of shape and voxels of the first channel in RAS order, whatever the file's type and format.
-        signature: Unit vector of the coarse content without slow shading; two images of one scan have a product near 1.
+        signature: Unit vector of the coarse content without slow shading; two images of one scan have a
+            product near 1.
     """
 
     channels: tuple[IntensityFacts, ...]

@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def told_problem(message: str, where: str, case: str = '') -> Problem:
-    """A problem from an error's message of this package, ``where: rule, value. Fix.``
+    """A problem from an error's message of this package, which reads ``where: rule, value. Fix.``.
 
     Args:
         message: Of the error.

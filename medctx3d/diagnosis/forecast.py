@@ -95,7 +95,12 @@ def run_trial(config: Config, plan: TrialPlan) -> Forecast:
         line = [sys.executable, '-m', 'medctx3d.diagnosis.trial', folder]
         try:
             done = subprocess.run(
-                line, env=environment, capture_output=True, encoding='utf-8', errors='replace', timeout=_START + 10 * plan.seconds
+                line,
+                env=environment,
+                capture_output=True,
+                encoding='utf-8',
+                errors='replace',
+                timeout=_START + 10 * plan.seconds,
             )
         except subprocess.TimeoutExpired:
             return Forecast(skipped=f'a few iterations took more than {_START + 10 * plan.seconds:.0f} s')
@@ -116,9 +121,21 @@ def reckon(measured: dict[str, Any], plan: TrialPlan) -> Forecast:
     """
     share = plan.voxels_lacking / plan.voxels_tried if plan.voxels_tried else 0.0
     preparing = measured['prepared'] * share / max(1, plan.processes)
-    validating = measured['validations'] * (measured['validation_start'] + plan.validated * measured['validation_case'])
+    validating = measured['validations'] * (
+        measured['validation_start'] + plan.validated * measured['validation_case']
+    )
     saving = measured['saves'] * measured['save']
-    names = ('device', 'iterations', 'timed', 'iteration', 'memory', 'gpu_memory', 'gpu_tensors', 'checkpoint', 'cases')
+    names = (
+        'device',
+        'iterations',
+        'timed',
+        'iteration',
+        'memory',
+        'gpu_memory',
+        'gpu_tensors',
+        'checkpoint',
+        'cases',
+    )
     return Forecast(
         **{name: measured[name] for name in names},
         preparing=preparing,

@@ -14,7 +14,11 @@ from medctx3d.diagnosis.reading import CaseJob, read_cases
 
 
 def gather(
-    datasets: Mapping[str, tuple[VolumeDataset, PipelineFacts]], *, voxels: bool, workers: int = 1, progress: bool = False
+    datasets: Mapping[str, tuple[VolumeDataset, PipelineFacts]],
+    *,
+    voxels: bool,
+    workers: int = 1,
+    progress: bool = False,
 ) -> Facts:
     """Read lists and files of data sets.
 

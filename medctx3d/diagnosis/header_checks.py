@@ -156,7 +156,10 @@ def real_labels(facts: Facts) -> Iterator[Problem]:
         header = case.label.header if case.label else None
         if header and header.dtype.kind == 'f' and len(header.shape) == 3:
             yield Problem(
-                header.path, f'labels are best stored as integers, this one is {header.dtype}', 'Let --fix write integers', case.case
+                header.path,
+                f'labels are best stored as integers, this one is {header.dtype}',
+                'Let --fix write integers',
+                case.case,
             )
 
 
@@ -178,7 +181,8 @@ def small_volumes(facts: Facts) -> Iterator[Problem]:
                 shown = ' x '.join(f'{n:.0f}' for n in wanted)
                 yield Problem(
                     header.path,
-                    f'the volume has about {shown} voxels as the network sees it, the crop {" x ".join(map(str, crop))}: it is padded',
+                    f'the volume has about {shown} voxels as the network sees it, the crop '
+                    f'{" x ".join(map(str, crop))}: it is padded',
                     'Choose a smaller crop if many are padded',
                     case.case,
                 )

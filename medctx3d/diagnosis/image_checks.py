@@ -40,7 +40,10 @@ def constant_images(facts: Facts) -> Iterator[Problem]:
     for _, case, file, channel in _channels(facts):
         if channel.minimum == channel.maximum:
             yield Problem(
-                file.path, f'an image must show something, all its voxels are {channel.minimum:g}', 'Fetch or convert it again', case.case
+                file.path,
+                f'an image must show something, all its voxels are {channel.minimum:g}',
+                'Fetch or convert it again',
+                case.case,
             )
 
 
@@ -84,8 +87,12 @@ def images_unlike_window(facts: Facts) -> Iterator[Problem]:
                 'load pipeline keeps. See whether unit and modality are right'
             )
         if told:
-            reason, _, fix = told.partition('. ') if 'Is it' not in told else told.partition('. Is it')
-            yield Problem(file.path, reason, 'See whether it is in its original unit (HU for CT) and of the right kind', case.case)
+            yield Problem(
+                file.path,
+                told.split('. ')[0],
+                'See whether it is in its original unit (HU for CT) and of the right kind',
+                case.case,
+            )
 
 
 def images_beyond_store(facts: Facts) -> Iterator[Problem]:
@@ -123,11 +130,10 @@ def saturated_images(facts: Facts) -> Iterator[Problem]:
         few = 1 < channel.distinct <= max(len(split.classes), 2)
         inner = split.pipeline.window is None or channel.maximum < split.pipeline.window[1]
         if channel.minimum < channel.maximum and channel.top_share > _SATURATED and not few and inner:
-            if channel.common == channel.maximum:
-                continue
             yield Problem(
                 file.path,
-                f'{channel.top_share:.1%} of its voxels have the highest value, {channel.maximum:g}: they were cut off',
+                f'{channel.top_share:.1%} of its voxels have the highest value, {channel.maximum:g}: they were cut off, '
+                'or the background is white',
                 'Convert again without clipping, if what is bright matters',
                 case.case,
             )

@@ -88,7 +88,7 @@ def classes_not_in_fold(facts: Facts) -> Iterator[Problem]:
                 if name not in nowhere:
                     yield Problem(
                         split.source,
-                        f'class {name} is in no label of fold {number} of {len(facts.folds)}, so it has no score there',
+                        f'class {name} is in no label of fold {number} of {len(facts.folds)}, so it has no score',
                         'Use fewer folds or another seed in tools/crossval.py',
                     )
 
@@ -156,7 +156,8 @@ def classes_on_nothing(facts: Facts) -> Iterator[Problem]:
         if found.on_common is not None and found.on_common > _CLEAR and share < _CLEAR and found.voxels >= _TINY:
             yield Problem(
                 case.label.path if case.label else '',
-                f"{found.on_common:.0%} of the voxels of class {name} have the image's most frequent value, its background",
+                f"{found.on_common:.0%} of the voxels of class {name} have the image's most frequent value, its "
+                'background',
                 'See whether label and image belong together',
                 case.case,
             )

@@ -75,22 +75,21 @@ def short_shared_memory(facts: Facts) -> Iterator[Problem]:
         if taken > facts.machine.shared_free:
             yield Problem(
                 '/dev/shm',
-                f'{needs.workers} worker(s) hold up to {needs.batches_ahead} batches of {show_size(needs.batch_bytes)} '
-                f'each there, {show_size(taken)}; {show_size(facts.machine.shared_free)} are free',
+                f'{needs.workers} worker(s) hold up to {needs.batches_ahead} batches of '
+                f'{show_size(needs.batch_bytes)} each there, {show_size(taken)}; {show_size(facts.machine.shared_free)} are free',
                 'Start the container with --shm-size or --ipc=host, or lower num_workers or prefetch_factor',
             )
 
 
 def few_open_files(facts: Facts) -> Iterator[Problem]:
     """A limit on open files that workers would reach."""
-    if facts.machine and facts.needs and facts.machine.open_files is not None:
-        if facts.needs.open_files > facts.machine.open_files:
-            yield Problem(
-                'RLIMIT_NOFILE',
-                f'a process may open {facts.machine.open_files} files, the store and the loader keep up to '
-                f'{facts.needs.open_files} open',
-                'Raise it: ulimit -n 4096',
-            )
+    allowed = facts.machine.open_files if facts.machine else None
+    if facts.needs and allowed is not None and facts.needs.open_files > allowed:
+        yield Problem(
+            'RLIMIT_NOFILE',
+            f'a process may open {allowed} files, store and loader keep up to {facts.needs.open_files} open',
+            f'Raise it: ulimit -n {max(4096, 2 * facts.needs.open_files)}',
+        )
 
 
 def too_many_workers(facts: Facts) -> Iterator[Problem]:
@@ -117,11 +116,14 @@ def _lack_of_room(facts: Facts) -> Iterator[Problem]:
     if needs.store is not None and needs.store_bytes:
         wants.append((needs.store, needs.store_bytes, 'prepared volumes'))
         if needs.store.device == needs.work_dir.device:
-            wants = [(needs.store, needs.store_bytes + checkpoints, f'prepared volumes and {needs.checkpoints} checkpoints')]
+            wants = [
+                (needs.store, needs.store_bytes + checkpoints, f'prepared volumes and {needs.checkpoints} checkpoints')
+            ]
     for disk, taken, what in wants:
         if taken > disk.free:
             yield Problem(
                 disk.folder,
-                f'{what} take {"up to " if needs.store_crops else ""}{show_size(taken)}, {show_size(disk.free)} are free',
+                f'{what} take {"up to " if needs.store_crops else ""}{show_size(taken)}, '
+                f'{show_size(disk.free)} are free',
                 'Free some space, or choose another folder',
             )

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
+from medctx3d.datasets.checks import Record, identities, image_paths
 from medctx3d.diagnosis.facts import CaseFacts, Facts, SplitFacts
 from medctx3d.diagnosis.finding import Problem
-from medctx3d.datasets.checks import Record, identities, image_paths
 
 # Names that publishers give to persons; behind them another visit, frame, or side of the same one follows.
-_PERSON = re.compile(r'(?:^|[/_-])((?:sub-[a-z0-9]+|(?:patient|pat|subject|subj)[_-]?\d+|tcga-\w\w-\w{4}))(?=[_.-]|$)', re.I)
+_PERSON = re.compile(
+    r'(?:^|[/_-])((?:sub-[a-z0-9]+|(?:patient|pat|subject|subj)[_-]?\d+|tcga-\w\w-\w{4}))(?=[_.-]|$)', re.I
+)
 
 
 def unusable_lists(facts: Facts) -> Iterator[Problem]:
@@ -37,7 +39,10 @@ def missing_files(facts: Facts) -> Iterator[Problem]:
     for case, file in facts.files():
         if file.missing:
             yield Problem(
-                file.path, f'no such file, case {case.case} of {case.split} lists it', 'Correct data_root or the list, or fetch the file', case.case
+                file.path,
+                f'no such file, case {case.case} of {case.split} lists it',
+                'Correct data_root or the list, or fetch the file',
+                case.case,
             )
 
 
@@ -85,7 +90,8 @@ def shared_names(facts: Facts) -> Iterator[Problem]:
             if person and other and not record.get('subject') and str(other['case']) != str(record['case']):
                 yield Problem(
                     image_paths(record)[0],
-                    f'by its name it is of {person}, of whom {other["case"]} is in {first[0]}; this one is in {second[0]}',
+                    f'by its name it is of {person}, of whom {other["case"]} is in {first[0]}; this one is in '
+                    f'{second[0]}',
                     'Keep a person in one split; give the list a "subject" for every case',
                     str(record['case']),
                 )
@@ -95,21 +101,27 @@ def missing_labels(facts: Facts) -> Iterator[Problem]:
     """Cases without a label where one is needed."""
     for split in facts.splits:
         if not split.split.startswith(('test', 'predict')):
-            yield from _without_label(split, 'needs a label to learn from or to be scored', 'Add "label", or move it to "test"')
+            yield from _without_label(
+                split, 'needs a label to learn from or to be scored', 'Add "label", or move it to "test"'
+            )
 
 
 def missing_truth(facts: Facts) -> Iterator[Problem]:
     """Test cases that cannot be scored."""
     for split in facts.splits:
         if split.split.startswith(('test', 'predict')):
-            yield from _without_label(split, 'has no label, so tools/test.py cannot score it', 'Add "label", or use tools/infer.py')
+            yield from _without_label(
+                split, 'has no label, so tools/test.py cannot score it', 'Add "label", or use tools/infer.py'
+            )
 
 
 def labels_that_are_images(facts: Facts) -> Iterator[Problem]:
     """An image listed as its own label."""
     for case in facts.cases():
         if case.label and case.label.path in image_paths(case.record):
-            yield Problem(case.label.path, f'case {case.case} lists it as image and as label', 'Name the label file', case.case)
+            yield Problem(
+                case.label.path, f'case {case.case} lists it as image and as label', 'Name the label file', case.case
+            )
 
 
 def shared_labels(facts: Facts) -> Iterator[Problem]:
@@ -155,7 +167,8 @@ def _shared(facts: Facts, kind: str) -> Iterator[Problem]:
                 if what == kind and value in owner:
                     yield Problem(
                         image_paths(record)[0],
-                        f'splits must not share a {kind}, {value} is in {one} (case {owner[value]}) and in {two} (case {record["case"]})',
+                        f'splits must not share a {kind}, {value} is in {one} (case {owner[value]}) and in {two} (case '
+                        f'{record["case"]})',
                         'Remove it from one, or make the list again with tools/dataset/make_datalist.py',
                         str(record['case']),
                     )

@@ -17,6 +17,8 @@ _DEVIATIONS = 6.0  # robust standard deviations
 _MAD = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
 _NEAR = 0.97  # product of two signatures from which on they are taken for one scan
 _AXES = 'XYZ'
+_TURNED = 'Nothing: the load pipeline turns all to one orientation'
+_TO_TURN = "Add dict(type='monai.transforms.Orientationd', keys=['image', 'label'], axcodes='RAS') to load_pipeline"
 
 
 def spacing_outliers(facts: Facts) -> Iterator[Problem]:
@@ -158,9 +160,7 @@ def _mixed(facts: Facts, *, reoriented: bool) -> Iterator[Problem]:
             yield Problem(
                 case.images[0].path,
                 f'its axes point {code}, as in {count} image(s); {most} are stored {usual}',
-                'None needed: the load pipeline turns all to one orientation'
-                if reoriented
-                else "Add dict(type='monai.transforms.Orientationd', keys=['image', 'label'], axcodes='RAS') to load_pipeline",
+                _TURNED if reoriented else _TO_TURN,
                 case.case,
             )
 
@@ -202,7 +202,9 @@ def _near(facts: Facts, *, across: bool) -> Iterator[Problem]:
     for i, j in np.argwhere(np.triu(alike, k=1) > _NEAR):
         first, second = cases[i], cases[j]
         if _digest(first) != _digest(second) and (first.split != second.split) == across:
-            where = f'which is in {first.split}; this one is in {second.split}' if across else f'both are in {first.split}'
+            where = (
+                f'which is in {first.split}; this one is in {second.split}' if across else f'both are in {first.split}'
+            )
             yield Problem(
                 second.images[0].path,
                 f'its coarse content correlates by {alike[i, j]:.3f} with {first.images[0].path}, {where}',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -15,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from medctx3d.datasets.checks import Record, image_paths
 from medctx3d.diagnosis.facts import CaseFacts, FileFacts
 from medctx3d.diagnosis.voxel_facts import Window, image_facts, label_facts
-from medctx3d.utils.nifti_volume import read_nifti_forms
+from medctx3d.utils.nifti_volume import NiftiForms, read_nifti_forms
 from medctx3d.utils.volume_file import read_header, read_volume
-from medctx3d.utils.volume_header import NIFTI_SUFFIXES
+from medctx3d.utils.volume_header import NIFTI_SUFFIXES, VolumeHeader
 
 
 class CaseJob(NamedTuple):
@@ -89,8 +90,7 @@ def _read_file(path: str, *, voxels: bool) -> tuple[FileFacts, np.ndarray | None
     if not os.path.exists(path):
         return FileFacts(path, missing=True), None
     try:
-        header = read_header(path)
-        forms = read_nifti_forms(path) if path.endswith(NIFTI_SUFFIXES) else None
+        header, forms = _header(path)
     except (ValueError, OSError) as error:
         return FileFacts(path, header_problem=str(error)), None
     facts = FileFacts(path, header=header, forms=forms)
@@ -100,6 +100,14 @@ def _read_file(path: str, *, voxels: bool) -> tuple[FileFacts, np.ndarray | None
         return facts, read_volume(path)[0]
     except (ValueError, OSError, MemoryError) as error:
         return replace(facts, voxel_problem=str(error) or f'{type(error).__name__} while it was read'), None
+
+
+def _header(path: str) -> tuple[VolumeHeader, NiftiForms | None]:
+    if not path.endswith(NIFTI_SUFFIXES):
+        return read_header(path), None
+    with warnings.catch_warnings():  # of files without orientation, which are found by their forms, every one of them
+        warnings.simplefilter('ignore')
+        return read_header(path), read_nifti_forms(path)
 
 
 class _Bar:

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,12 +14,12 @@ import nibabel as nib
 import numpy as np
 from scipy.linalg import polar
 
-from medctx3d.datasets.checks import WHOLE_TOLERANCE, image_paths
+from medctx3d.datasets.checks import WHOLE_TOLERANCE
 from medctx3d.diagnosis.facts import CaseFacts, Facts, FileFacts
 from medctx3d.diagnosis.header_checks import SHEAR, shear
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.geometry import corner_distance
-from medctx3d.utils.nifti_volume import NiftiForms, read_nifti_forms
+from medctx3d.utils.nifti_volume import NiftiForms
 from medctx3d.utils.volume_file import read_volume
 from medctx3d.utils.volume_header import VolumeHeader
 
@@ -41,7 +41,9 @@ class Repair(NamedTuple):
     told: str
 
 
-def repair_copy(facts: Facts, root: str | os.PathLike[str], lists: Iterable[str], out: str | os.PathLike[str]) -> list[Repair]:
+def repair_copy(
+    facts: Facts, root: str | os.PathLike[str], lists: Iterable[str], out: str | os.PathLike[str]
+) -> list[Repair]:
     """Copy a data set, repairing on the way what can be repaired without judging anything.
 
     The copy has the layout of ``root``, so that the config finds it by ``data_root``. It appears under its name only
@@ -136,7 +138,9 @@ def _affine(header: VolumeHeader, forms: NiftiForms | None, name: str) -> tuple[
         if moved > allowed:
             told = f'sheared (cosine {cosine:.2g}); right angles would move a corner by {moved:.3g} mm: resample it'
             return None, [Repair(name, 'none', told)]
-        repairs.append(Repair(name, 'affine', f'cosine {cosine:.2g} to {shear(fixed):.1g}, corners moved {moved:.3g} mm'))
+        repairs.append(
+            Repair(name, 'affine', f'cosine {cosine:.2g} to {shear(fixed):.1g}, corners moved {moved:.3g} mm')
+        )
         affine = fixed
     if forms is not None and forms.sform is not None and forms.qform is not None:
         apart = corner_distance(forms.sform, forms.qform, header.shape)
@@ -155,7 +159,9 @@ def _integers(file: FileFacts) -> tuple[np.ndarray | None, str]:
     if not np.isfinite(values).all() or np.abs(values - np.rint(values)).max() > WHOLE_TOLERANCE:
         return None, ''
     low, high = float(values.min()), float(values.max())
-    kind = next((k for k in (np.uint8, np.int16, np.int32) if np.iinfo(k).min <= low and high <= np.iinfo(k).max), None)
+    kind = next(
+        (k for k in (np.uint8, np.int16, np.int32) if np.iinfo(k).min <= low and high <= np.iinfo(k).max), None
+    )
     if kind is None:
         return None, ''
     what = f'scaled {header.dtype}' if scaled else str(header.dtype)

@@ -78,9 +78,7 @@ class TrialClock(Hook):
         """A training shorter than the trial."""
         self.finish()
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Note when a case was done."""
         self.cases.append(time.perf_counter())
 
@@ -171,9 +169,7 @@ def _validate(runner: Runner, clock: TrialClock, every: int) -> dict[str, Any]:
     each = (clock.cases[-1] - clock.cases[0]) / (len(clock.cases) - 1) if len(clock.cases) > 1 else whole
     loop = runner.train_loop
     count = math.ceil(loop.max_iters / every) if every and hasattr(loop, 'max_iters') else 0
-    return dict(
-        validations=count, validation_start=max(0.0, whole - each * len(clock.cases)), validation_case=each
-    )
+    return dict(validations=count, validation_start=max(0.0, whole - each * len(clock.cases)), validation_case=each)
 
 
 def _iterations(runner: Runner) -> int:

@@ -76,13 +76,16 @@ def signature(voxels: np.ndarray) -> np.ndarray:
     Args:
         voxels: (X, Y, Z) in RAS order; NaN and infinity count as 0.
     """
-    coarse = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    with np.errstate(over='ignore'):
+        coarse = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     for axis, size in enumerate(voxels.shape):
         cells = min(_GRID, size)
         edges = np.arange(cells) * size // cells
         widths = np.diff([*edges, size]).reshape([-1 if a == axis else 1 for a in range(3)])
         coarse = np.add.reduceat(coarse, edges, axis=axis) / widths
-    coarse = ndimage.zoom(coarse, [_GRID / size for size in coarse.shape], order=1) if min(coarse.shape) < _GRID else coarse
+    coarse = (
+        ndimage.zoom(coarse, [_GRID / size for size in coarse.shape], order=1) if min(coarse.shape) < _GRID else coarse
+    )
     detail = coarse - ndimage.gaussian_filter(coarse, _SHADING, mode='nearest')
     detail -= detail.mean()
     length = float(np.linalg.norm(detail))
@@ -143,7 +146,9 @@ def _class_facts(
         volume_ml=count * abs(float(np.linalg.det(affine[:3, :3]))) / _ML,
         centroid=(float(x), float(y), float(z)),
         gaps=gaps,
-        in_window=None if values is None or window is None else float(np.mean((values > window[0]) & (values < window[1]))),
+        in_window=None
+        if values is None or window is None
+        else float(np.mean((values > window[0]) & (values < window[1]))),
         on_common=None if values is None else float(np.mean(values == common)),
     )
 

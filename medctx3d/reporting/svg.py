@@ -98,7 +98,10 @@ def histogram(title: str, values: Sequence[float], *, unit: str, log: bool = Fal
         log: Whether a logarithmic axis is wanted; only where all values are positive.
     """
     log = log and min(values) > 0
-    scale, ticks = _axis(min(values), max(values), _LEFT, WIDTH - _RIGHT, log=log)
+    low, high = min(values), max(values)
+    if low == high and low:  # one bar in an axis whose ticks can be told apart
+        low, high = sorted((low * 0.9, low * 1.1))
+    scale, ticks = _axis(low, high, _LEFT, WIDTH - _RIGHT, log=log)
     forward = np.log10 if log else np.asarray
     edges = np.linspace(forward(scale.low), forward(scale.high), _BARS + 1)
     counts, _ = np.histogram(forward(np.asarray(values, float)), edges)
@@ -106,12 +109,14 @@ def histogram(title: str, values: Sequence[float], *, unit: str, log: bool = Fal
     y_scale, y_ticks = _axis(0, max(int(counts.max()), 1), HEIGHT - _BOTTOM, _TOP)
     y_ticks = [tick for tick in y_ticks if tick == int(tick)]
     parts = [_grid(scale, ticks, y_scale, y_ticks), _text(WIDTH / 2, HEIGHT - 4, unit, 'middle')]
-    bar = '<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{:.4g} to {:.4g}: {}</title></rect>'
+    bar = '<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
     for count, low, high in zip(counts, bounds[:-1], bounds[1:], strict=True):
         if count:
             x, y = scale(low), y_scale(int(count))
             height = y_scale(0) - y
-            parts.append(Markup(bar).format(x, y, max(scale(high) - x - 1, 1), height, low, high, count))
+            parts.append(
+                Markup(bar).format(x, y, max(scale(high) - x - 1, 1), height, f'{low:.4g} to {high:.4g}: {count}')
+            )
     told = f'{len(values)} values, {min(values):.4g} to {max(values):.4g}, median {float(np.median(values)):.4g}'
     return _svg(title, told, HEIGHT, parts)
 
