@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from torch import nn
 
@@ -226,5 +225,5 @@ def _voxels(case: CaseFacts) -> int:
 def _spread(cases: Sequence[CaseFacts], count: int) -> list[CaseFacts]:
     """Some cases whose sizes stand for those of all, extremes left out."""
     ordered = sorted(cases, key=_voxels)
-    places = torch.linspace(0, len(ordered), min(count, len(ordered)) + 2)[1:-1] if ordered else []
-    return [ordered[min(int(place), len(ordered) - 1)] for place in places]
+    count = min(count, len(ordered))
+    return [ordered[(2 * place + 1) * len(ordered) // (2 * count)] for place in range(count)]

@@ -132,8 +132,8 @@ def saturated_images(facts: Facts) -> Iterator[Problem]:
         if channel.minimum < channel.maximum and channel.top_share > _SATURATED and not few and inner:
             yield Problem(
                 file.path,
-                f'{channel.top_share:.1%} of its voxels have the highest value, {channel.maximum:g}: they were cut off, '
-                'or the background is white',
+                f'{channel.top_share:.1%} of its voxels have the highest value, {channel.maximum:g}: they were cut '
+                'off, or the background is white',
                 'Convert again without clipping, if what is bright matters',
                 case.case,
             )

@@ -76,7 +76,8 @@ def short_shared_memory(facts: Facts) -> Iterator[Problem]:
             yield Problem(
                 '/dev/shm',
                 f'{needs.workers} worker(s) hold up to {needs.batches_ahead} batches of '
-                f'{show_size(needs.batch_bytes)} each there, {show_size(taken)}; {show_size(facts.machine.shared_free)} are free',
+                f'{show_size(needs.batch_bytes)} each there, {show_size(taken)}; '
+                f'{show_size(facts.machine.shared_free)} are free',
                 'Start the container with --shm-size or --ipc=host, or lower num_workers or prefetch_factor',
             )
 

@@ -167,8 +167,8 @@ def _shared(facts: Facts, kind: str) -> Iterator[Problem]:
                 if what == kind and value in owner:
                     yield Problem(
                         image_paths(record)[0],
-                        f'splits must not share a {kind}, {value} is in {one} (case {owner[value]}) and in {two} (case '
-                        f'{record["case"]})',
+                        f'splits must not share a {kind}, {value} is in {one} (case {owner[value]}) and in {two} '
+                        f'(case {record["case"]})',
                         'Remove it from one, or make the list again with tools/dataset/make_datalist.py',
                         str(record['case']),
                     )

@@ -36,7 +36,7 @@ class PipelineFacts(NamedTuple):
     @classmethod
     def of(cls, dataset: Mapping[str, Any]) -> PipelineFacts:
         """Read from the config of a data set."""
-        steps: Sequence[dict] = [step for step in dataset.get('load_pipeline') or () if isinstance(step, Mapping)]
+        steps = [step for step in dataset.get('load_pipeline') or () if isinstance(step, dict)]
         names = [transform_name(step) for step in steps]
         spacing = target_spacing(steps)
         store = dataset.get('store')

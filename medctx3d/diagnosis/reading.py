@@ -67,39 +67,40 @@ def read_cases(jobs: Sequence[CaseJob], workers: int = 1, *, progress: bool = Fa
 
 def read_case(job: CaseJob) -> CaseFacts:
     """Facts of one case, each of its files read once."""
-    images, first, grid = [], None, None
+    images: list[FileFacts] = []
+    first: np.ndarray | None = None
     for path in image_paths(job.record):
-        facts, voxels = _read_file(path, voxels=job.voxels)
-        if voxels is not None and facts.header is not None:
-            facts = replace(facts, image=image_facts(voxels, facts.header.affine, job.window))
+        facts, header, voxels = _read_file(path, voxels=job.voxels)
+        if header is not None and voxels is not None:
+            facts = replace(facts, image=image_facts(voxels, header.affine, job.window))
             if first is None:
                 first = voxels if voxels.ndim == 3 else voxels[..., 0]
-                grid = facts.header.shape[:3]
         images.append(facts)
     label = None
     if job.record.get('label'):
-        label, voxels = _read_file(str(job.record['label']), voxels=job.voxels)
-        if voxels is not None and label.header is not None and voxels.ndim == 3 and job.metainfo.get('classes'):
-            fits = first if grid == voxels.shape else None
-            label = replace(label, label=label_facts(voxels, label.header.affine, job.metainfo, fits, job.window))
+        label, header, voxels = _read_file(str(job.record['label']), voxels=job.voxels)
+        if header is not None and voxels is not None and voxels.ndim == 3 and job.metainfo.get('classes'):
+            fits = first if first is not None and first.shape == voxels.shape else None
+            label = replace(label, label=label_facts(voxels, header.affine, job.metainfo, fits, job.window))
     return CaseFacts(dict(job.record), job.split, tuple(images), label, job.unlabelled)
 
 
-def _read_file(path: str, *, voxels: bool) -> tuple[FileFacts, np.ndarray | None]:
-    """Facts of a file without its voxels, and those."""
+def _read_file(path: str, *, voxels: bool) -> tuple[FileFacts, VolumeHeader | None, np.ndarray | None]:
+    """Facts of a file without its voxels, its header, and its voxels."""
     if not os.path.exists(path):
-        return FileFacts(path, missing=True), None
+        return FileFacts(path, missing=True), None, None
     try:
         header, forms = _header(path)
     except (ValueError, OSError) as error:
-        return FileFacts(path, header_problem=str(error)), None
+        return FileFacts(path, header_problem=str(error)), None, None
     facts = FileFacts(path, header=header, forms=forms)
     if not voxels:
-        return facts, None
+        return facts, header, None
     try:
-        return facts, read_volume(path)[0]
+        return facts, header, read_volume(path)[0]
     except (ValueError, OSError, MemoryError) as error:
-        return replace(facts, voxel_problem=str(error) or f'{type(error).__name__} while it was read'), None
+        problem = str(error) or f'{type(error).__name__} while it was read'
+        return replace(facts, voxel_problem=problem), header, None
 
 
 def _header(path: str) -> tuple[VolumeHeader, NiftiForms | None]:

@@ -77,7 +77,7 @@ def signature(voxels: np.ndarray) -> np.ndarray:
         voxels: (X, Y, Z) in RAS order; NaN and infinity count as 0.
     """
     with np.errstate(over='ignore'):
-        coarse = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        coarse: np.ndarray = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     for axis, size in enumerate(voxels.shape):
         cells = min(_GRID, size)
         edges = np.arange(cells) * size // cells

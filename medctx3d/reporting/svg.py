@@ -114,9 +114,8 @@ def histogram(title: str, values: Sequence[float], *, unit: str, log: bool = Fal
         if count:
             x, y = scale(low), y_scale(int(count))
             height = y_scale(0) - y
-            parts.append(
-                Markup(bar).format(x, y, max(scale(high) - x - 1, 1), height, f'{low:.4g} to {high:.4g}: {count}')
-            )
+            told = f'{low:.4g} to {high:.4g}: {count}'
+            parts.append(Markup(bar).format(x, y, max(scale(high) - x - 1, 1), height, told))
     told = f'{len(values)} values, {min(values):.4g} to {max(values):.4g}, median {float(np.median(values)):.4g}'
     return _svg(title, told, HEIGHT, parts)
 
