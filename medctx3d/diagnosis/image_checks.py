@@ -38,7 +38,7 @@ def nonfinite_images(facts: Facts) -> Iterator[Problem]:
 def constant_images(facts: Facts) -> Iterator[Problem]:
     """Images, or channels, of a single value."""
     for _, case, file, channel in _channels(facts):
-        if channel.minimum == channel.maximum:
+        if channel.minimum == channel.maximum and not channel.nonfinite:
             yield Problem(
                 file.path,
                 f'an image must show something, all its voxels are {channel.minimum:g}',

@@ -6,6 +6,8 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -60,9 +62,21 @@ def read_cases(jobs: Sequence[CaseJob], workers: int = 1, *, progress: bool = Fa
             futures = {pool.submit(read_case, job): number for number, job in enumerate(jobs)}
             bar.start()  # only now: its thread must not be there when processes are forked
             for future in as_completed(futures):
-                found[futures[future]] = future.result()
+                with suppress(BrokenProcessPool):
+                    found[futures[future]] = future.result()
                 bar.advance()
-    return [found[number] for number in range(len(jobs))]
+    return [found[number] if number in found else _read_apart(job) for number, job in enumerate(jobs)]
+
+
+def _read_apart(job: CaseJob) -> CaseFacts:
+    """A case in a process of its own, after a process of the pool was killed, by this case or by another."""
+    try:
+        with ProcessPoolExecutor(1) as pool:
+            return pool.submit(read_case, job).result()
+    except BrokenProcessPool:
+        facts = read_case(job._replace(voxels=False))
+        told = 'the process that read it was killed, perhaps because the memory was full. Read it on a larger machine'
+        return replace(facts, images=tuple(replace(file, voxel_problem=told) for file in facts.images))
 
 
 def read_case(job: CaseJob) -> CaseFacts:

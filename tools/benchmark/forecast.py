@@ -3,7 +3,7 @@
     python tools/benchmark/forecast.py
     python tools/benchmark/forecast.py configs/medcontext/unet_hippocampus.py --iterations 150 --repeats 3
 
-Makes a forecast, trains for some iterations in a process of its own, and makes another forecast, in turns, each with an
+Makes a forecast, trains for some iterations in a process of its own, makes another forecast, in turns, each with an
 empty store of its own. The forecast that a training is held against is the mean of the one before and the one after,
 so that a machine whose load changes slowly falls on both. Ends with one JSON line: forecast over measured, for the
 time of an iteration, the whole run, and memory, of every repeat.
