@@ -26,6 +26,7 @@ class Forecast(NamedTuple):
         iterations: Of the whole training.
         timed: Iterations that were timed, after those of the warm-up.
         iteration: Mean seconds of one, waiting for data included.
+        until: Unix time at which the last of them ended.
         preparing: Seconds for the volumes that the store lacks.
         validating: Seconds of all validations.
         saving: Seconds of all checkpoints.
@@ -43,6 +44,7 @@ class Forecast(NamedTuple):
     iterations: int = 0
     timed: int = 0
     iteration: float = 0.0
+    until: float = 0.0
     preparing: float = 0.0
     validating: float = 0.0
     saving: float = 0.0
@@ -114,9 +116,9 @@ def reckon(measured: dict[str, Any], plan: TrialPlan) -> Forecast:
     """The whole training from what a trial measured.
 
     Args:
-        measured: From :mod:`medctx3d.diagnosis.trial`: ``iterations``, ``timed``, ``iteration``, ``prepared``,
-            ``validation_start``, ``validation_case``, ``validations``, ``save``, ``saves``, ``checkpoint``,
-            ``memory``, ``gpu_memory``, ``gpu_tensors``, ``device``, ``cases``.
+        measured: What :mod:`medctx3d.diagnosis.trial` writes: ``device``, ``iterations``, ``timed``, ``iteration``,
+            ``until``, ``prepared``, ``validation_start``, ``validation_case``, ``validations``, ``save``, ``saves``,
+            ``checkpoint``, ``memory``, ``gpu_memory``, ``gpu_tensors``, ``cases``.
         plan: That it followed.
     """
     share = plan.voxels_lacking / plan.voxels_tried if plan.voxels_tried else 0.0
@@ -125,19 +127,9 @@ def reckon(measured: dict[str, Any], plan: TrialPlan) -> Forecast:
         measured['validation_start'] + plan.validated * measured['validation_case']
     )
     saving = measured['saves'] * measured['save']
-    names = (
-        'device',
-        'iterations',
-        'timed',
-        'iteration',
-        'memory',
-        'gpu_memory',
-        'gpu_tensors',
-        'checkpoint',
-        'cases',
-    )
+    names = ('device', 'iterations', 'timed', 'iteration', 'until', 'memory', 'gpu_memory', 'gpu_tensors')
     return Forecast(
-        **{name: measured[name] for name in names},
+        **{name: measured[name] for name in (*names, 'checkpoint', 'cases')},
         preparing=preparing,
         validating=validating,
         saving=saving,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import re
 import sys
 import time
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from medctx3d.diagnosis.forecast import TrialPlan
 from medctx3d.engine.launch import build_runner, close_schedules
 from medctx3d.registry import DATASETS, register_all_modules
 from medctx3d.utils.command_line import run_tool
-from medctx3d.utils.process_memory import peak_memory
+from medctx3d.utils.process_memory import peak_memory, proportional_memory
 from medctx3d.utils.setup_env import setup_environment
 
 _WARM_UP = 10  # iterations, or a quarter of the time, whichever comes first
@@ -45,6 +44,7 @@ class TrialClock(Hook):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.begun = self.started = self.ended = 0.0
+        self.until = 0.0  # Unix time of the end
         self.warm_up = self.done = 0
         self.memory = 0
         self.cases: list[float] = []
@@ -86,8 +86,8 @@ class TrialClock(Hook):
         """Stop the clock, look at memory."""
         if not self.ended:
             _wait()
-            self.ended = time.perf_counter()
-            self.memory = peak_memory() + sum(_own_memory(child.pid) for child in multiprocessing.active_children())
+            self.ended, self.until = time.perf_counter(), time.time()
+            self.memory = peak_memory() + sum(proportional_memory(child.pid or 0) for child in active_children())
 
 
 def main() -> None:
@@ -144,6 +144,7 @@ def measure(config: Config, plan: TrialPlan, folder: Path) -> dict[str, Any]:
         iterations=_iterations(runner),
         timed=clock.timed,
         iteration=(clock.ended - clock.started) / clock.timed if clock.timed else clock.ended - clock.begun,
+        until=clock.until,
         prepared=prepared,
         memory=clock.memory,
         gpu_memory=torch.cuda.max_memory_reserved() if gpu else 0,
@@ -188,16 +189,6 @@ def _wait() -> None:
     """Until the GPU has done all that it was asked for."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def _own_memory(process: int | None) -> int:
-    """Bytes of a process, its part of what it shares; 0 where the system does not say."""
-    try:
-        stated = Path(f'/proc/{process}/smaps_rollup').read_text(encoding='ascii')
-    except OSError:
-        return 0
-    found = re.search(r'^Pss:\s+(\d+) kB', stated, re.MULTILINE)
-    return int(found[1]) * 2**10 if found else 0
 
 
 if __name__ == '__main__':

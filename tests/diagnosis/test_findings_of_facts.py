@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_set import SHAPE, build, read_facts
 
-from medctx3d.diagnosis import CHEAP, reading, run_checks
+from medctx3d.diagnosis import CHEAP, CHECKS, Check, reading, run_checks
 from medctx3d.diagnosis.finding import told_problem
 from medctx3d.diagnosis.population_checks import outliers
 from medctx3d.diagnosis.reading import read_cases
@@ -96,6 +96,12 @@ def test_a_signature_ignores_scale_and_offset_and_tells_scans_apart(seed: int, s
     one, other = rng.normal(0, 100, SHAPE), rng.normal(0, 100, SHAPE)
     assert signature(one) @ signature(scale * one + offset) > 0.999
     assert signature(one) @ signature(other) < 0.5
+
+
+@pytest.mark.parametrize('check', CHECKS, ids=lambda check: check.name)
+def test_every_check_is_in_the_reference(check: Check) -> None:
+    page = Path(__file__).resolve().parents[2] / 'docs' / 'reference' / 'doctor_checks.md'
+    assert f'| `{check.name}` | {check.severity} | {check.title} |' in page.read_text(encoding='utf-8')
 
 
 def test_a_message_is_parted_into_reason_and_fix() -> None:

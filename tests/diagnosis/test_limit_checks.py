@@ -87,6 +87,7 @@ def test_the_whole_training_is_reckoned_from_its_parts() -> None:
         iterations=1000,
         timed=20,
         iteration=0.5,
+        until=0.0,
         prepared=4.0,
         validation_start=2.0,
         validation_case=1.0,
