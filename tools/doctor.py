@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out-dir', default='.', help='folder for both files (default: the current one)')
     parser.add_argument('--html', metavar='FILE', help='the page (default: OUT_DIR/doctor.html)')
     parser.add_argument('--json', metavar='FILE', help='the same as JSON (default: OUT_DIR/doctor.json)')
-    parser.add_argument('--workers', type=int, help='processes that read volumes (default: one per core)')
+    parser.add_argument('--workers', type=int, help='processes that read volumes (default: one per core, 16 at most)')
     parser.add_argument('--folds', type=int, default=5, help='of the cross-validation whose folds are looked at')
     parser.add_argument(
         '--trial-seconds',

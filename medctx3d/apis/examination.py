@@ -23,6 +23,7 @@ from medctx3d.diagnosis.machine import Needs, cores, look_at_disk, look_at_machi
 from medctx3d.engine.launch import default_work_dir
 from medctx3d.utils.config_check import ConfigError
 
+READERS = 16  # each holds an image and a label
 Divide = Callable[[Sequence[Record]], Iterable[Sequence[Record]]]
 _TRIED = 4  # training cases of a trial whose volumes are not prepared yet
 _VALIDATED = 3  # cases that a trial validates
@@ -63,7 +64,7 @@ def examine(
 
     Args:
         config: That :func:`~medctx3d.utils.config_check.check_config` has passed.
-        workers: Processes that read; None takes one per core.
+        workers: Processes that read; None takes one per core, at most ``READERS``.
         trial: Seconds of timed iterations; 0 leaves the trial out.
         divide: From the training records to folds, as a cross-validation would make them.
         progress: Show bars on stderr.
@@ -74,7 +75,7 @@ def examine(
     """
     problems, model = _consistency(config)
     datasets = config_datasets(config)
-    facts = gather(datasets, voxels=True, workers=workers or cores(), progress=progress)
+    facts = gather(datasets, voxels=True, workers=workers or min(cores(), READERS), progress=progress)
     train = next((split for split in facts.splits if split.trains), None)
     if train is not None and divide is not None and len(train.cases) > 1:
         folds = divide([case.record for case in train.cases if not case.unlabelled])
@@ -214,6 +215,7 @@ def _forecast(
         voxels_tried=sum(_voxels(case) for case in chosen),
         validated=len(val.cases) if val else 0,
         processes=min(processes, 8, max(1, len(every))),
+        draws=len(train.cases) * datasets['train'].crops_per_volume if train else 1,
     )
     return run_trial(config, plan)
 

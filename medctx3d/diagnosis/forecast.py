@@ -69,6 +69,7 @@ class TrialPlan(NamedTuple):
         voxels_tried: Of the cases in ``train``.
         validated: Cases of one validation.
         processes: That will prepare.
+        draws: Of an epoch, over all training cases.
     """
 
     train: list[str] | None
@@ -78,6 +79,7 @@ class TrialPlan(NamedTuple):
     voxels_tried: int = 0
     validated: int = 0
     processes: int = 1
+    draws: int = 1
 
 
 def run_trial(config: Config, plan: TrialPlan) -> Forecast:

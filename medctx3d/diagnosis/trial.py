@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.diagnosis.forecast import TrialPlan
@@ -62,6 +62,8 @@ class TrialClock(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
     ) -> None:
         """Count, and stop once it is enough."""
+        if self.ended:  # a loop by epochs ends only with its epoch
+            return
         self.done += 1
         now = time.perf_counter()
         if not self.started:
@@ -106,7 +108,7 @@ def trial_config(config: Config, plan: TrialPlan, folder: Path) -> Config:
     config.work_dir, config.resume, config.load_from = str(folder / 'work'), False, None
     config.default_hooks = {key: hook for key, hook in config.default_hooks.items() if key != 'progress'}
     checkpoint = config.default_hooks.get('checkpoint')
-    config.trial_saves = (checkpoint or {}).get('interval', -1)
+    config.trial_saves = dict(checkpoint or {})
     if checkpoint:
         checkpoint.update(interval=-1, save_last=False, save_best=None)
     if plan.train is not None:
@@ -133,7 +135,7 @@ def measure(config: Config, plan: TrialPlan, folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
         dataset.prepare_volumes()
     prepared = time.perf_counter() - began
-    every, validates = config.pop('trial_saves'), config.pop('trial_validates')
+    saving, validates = config.pop('trial_saves'), config.pop('trial_validates')
     runner = build_runner(config)
     clock = TrialClock(plan.seconds)
     runner.register_hook(clock)
@@ -141,7 +143,7 @@ def measure(config: Config, plan: TrialPlan, folder: Path) -> dict[str, Any]:
     gpu = torch.cuda.is_available()
     answer = dict(
         device=torch.cuda.get_device_name() if gpu else 'CPU',
-        iterations=_iterations(runner),
+        iterations=_iterations(runner, plan),
         timed=clock.timed,
         iteration=(clock.ended - clock.started) / clock.timed if clock.timed else clock.ended - clock.begun,
         until=clock.until,
@@ -152,9 +154,10 @@ def measure(config: Config, plan: TrialPlan, folder: Path) -> dict[str, Any]:
         cases=len(plan.train) if plan.train is not None else len(dataset),
     )
     answer |= _validate(runner, clock, validates)
+    every, length = saving.get('interval', -1), _epochs(runner) if saving.get('by_epoch') else answer['iterations']
     began = time.perf_counter()
     runner.save_checkpoint(str(folder), 'trial.pth', by_epoch=False)
-    saves = math.ceil(answer['iterations'] / every) if every > 0 else 1
+    saves = math.ceil(length / every) if every > 0 else 1
     size = (folder / 'trial.pth').stat().st_size
     return answer | dict(save=time.perf_counter() - began, saves=saves, checkpoint=size)
 
@@ -168,14 +171,20 @@ def _validate(runner: Runner, clock: TrialClock, every: int) -> dict[str, Any]:
     runner.val_loop.run()
     whole = time.perf_counter() - began
     each = (clock.cases[-1] - clock.cases[0]) / (len(clock.cases) - 1) if len(clock.cases) > 1 else whole
-    loop = runner.train_loop
-    count = math.ceil(loop.max_iters / every) if every and hasattr(loop, 'max_iters') else 0
+    by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+    count = math.ceil((_epochs(runner) if by_epoch else runner.max_iters) / every) if every else 0
     return dict(validations=count, validation_start=max(0.0, whole - each * len(clock.cases)), validation_case=each)
 
 
-def _iterations(runner: Runner) -> int:
-    """Of the whole training; a config by epochs states them as well."""
+def _iterations(runner: Runner, plan: TrialPlan) -> int:
+    """Of the whole training; epochs are those of all cases, not of the few that are tried."""
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        return _epochs(runner) * math.ceil(plan.draws / runner.train_loop.dataloader.batch_size)
     return int(runner.max_iters)
+
+
+def _epochs(runner: Runner) -> int:
+    return int(runner.max_epochs)
 
 
 def _use(dataset: Any, cases: list[str], folder: Path) -> None:

@@ -77,7 +77,9 @@ def signature(voxels: np.ndarray) -> np.ndarray:
         voxels: (X, Y, Z) in RAS order; NaN and infinity count as 0.
     """
     with np.errstate(over='ignore'):
-        coarse: np.ndarray = np.nan_to_num(voxels.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        coarse: np.ndarray = voxels.astype(np.float32, order='K')
+    if voxels.dtype.kind == 'f':
+        coarse[~np.isfinite(coarse)] = 0
     for axis, size in enumerate(voxels.shape):
         cells = min(_GRID, size)
         edges = np.arange(cells) * size // cells
@@ -185,7 +187,7 @@ def _turned(voxels: np.ndarray, affine: np.ndarray) -> np.ndarray:
 def _digest(voxels: np.ndarray) -> str:
     """Of shape and voxels; whole numbers count alike in every type."""
     with np.errstate(over='ignore'):
-        plain = np.ascontiguousarray(voxels, dtype=np.float32)
+        plain = np.asfortranarray(voxels, dtype=np.float32).T  # the order in which NIfTI stores them
     return hashlib.blake2b(plain.data, digest_size=16, salt=repr(voxels.shape).encode()[:16]).hexdigest()
 
 
