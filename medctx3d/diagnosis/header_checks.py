@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from medctx3d.datasets.checks import check_channels, check_same_grid
+from medctx3d.datasets.regions.region_map import check_region_map
 from medctx3d.diagnosis.facts import CaseFacts, Facts
 from medctx3d.diagnosis.finding import Problem, told_problem
 from medctx3d.utils.geometry import corner_distance
@@ -70,6 +71,16 @@ def labels_apart(facts: Facts) -> Iterator[Problem]:
                 check_same_grid(case.first, header, 'label')
             except VolumeError as error:
                 yield told_problem(str(error), header.path, case.case)
+
+
+def unusable_regions(facts: Facts) -> Iterator[Problem]:
+    """Region maps that are missing, lie on another grid, or were made of another version of their image."""
+    for case in facts.cases():
+        if case.record.get('regions') and case.first:
+            try:
+                check_region_map(case.record)
+            except (VolumeError, FileNotFoundError) as error:
+                yield told_problem(str(error), str(case.record['regions']), case.case)
 
 
 def sheared_affines(facts: Facts) -> Iterator[Problem]:

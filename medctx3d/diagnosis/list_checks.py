@@ -15,6 +15,8 @@ _PERSON = re.compile(
     r'(?:^|[/_-])((?:sub-[a-z0-9]+|(?:patient|pat|subject|subj)[_-]?\d+|tcga-\w\w-\w{4}))(?=[_.-]|$)', re.I
 )
 
+_BARE = ('test', 'predict', 'unlabelled')  # splits that may lack labels
+
 
 def unusable_lists(facts: Facts) -> Iterator[Problem]:
     """Lists that cannot be read."""
@@ -100,16 +102,18 @@ def shared_names(facts: Facts) -> Iterator[Problem]:
 def missing_labels(facts: Facts) -> Iterator[Problem]:
     """Cases without a label where one is needed."""
     for split in facts.splits:
-        if not split.split.startswith(('test', 'predict')):
+        if not split.split.startswith(_BARE):
             yield from _without_label(
-                split, 'needs a label to learn from or to be scored', 'Add "label", or move it to "test"'
+                split,
+                'needs a label to learn from or to be scored',
+                'Add "label", or move it to "test" or "unlabelled"',
             )
 
 
 def missing_truth(facts: Facts) -> Iterator[Problem]:
     """Test cases that cannot be scored."""
     for split in facts.splits:
-        if split.split.startswith(('test', 'predict')):
+        if split.split.startswith(_BARE):
             yield from _without_label(
                 split, 'has no label, so tools/test.py cannot score it', 'Add "label", or use tools/infer.py'
             )

@@ -56,6 +56,7 @@ CHECKS = (
     Check('channels_apart', 'error', 'header', header.channels_apart, 'Channels on different grids'),
     Check('label_not_3d', 'error', 'header', header.labels_not_3d, 'Labels with channels'),
     Check('label_apart', 'error', 'header', header.labels_apart, "Labels off their image's grid"),
+    Check('region_map', 'error', 'header', header.unusable_regions, 'Region maps that cannot be used'),
     Check('sheared_affine', 'warning', 'header', header.sheared_affines, 'Axes that are not at right angles'),
     Check('forms_apart', 'warning', 'header', header.forms_apart, 'sform and qform that differ'),
     Check(

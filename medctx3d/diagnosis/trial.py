@@ -190,6 +190,7 @@ def _epochs(runner: Runner) -> int:
 def _use(dataset: Any, cases: list[str], folder: Path) -> None:
     """Let a data set have some cases only, prepared in a folder of the trial."""
     dataset.cases = cases
+    dataset.pop('part', None)  # of the split, in which the cases are already
     if dataset.get('store'):
         dataset.store.root, dataset.store.num_workers = str(folder / 'store'), 0
 

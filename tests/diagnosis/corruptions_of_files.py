@@ -184,6 +184,13 @@ HEADERS = {
         'label5.nii.gz',
         'must lie where',
     ),
+    'no region map': (
+        lambda s: None,
+        'region_map',
+        'image0_regions.nii.gz',
+        'has no region map there',
+        dict(region_maps='beside'),
+    ),
     'sheared affine': (
         lambda s: s.header('image1', lambda i: i.set_sform(sheared(0.02), 1)),
         'sheared_affine',
