@@ -53,6 +53,6 @@ def told_problem(message: str, where: str, case: str = '') -> Problem:
     text = message.removeprefix(f'{where}: ').rstrip('.')
     sentences = [*_SENTENCE.finditer(text)]
     if not sentences:
-        return Problem(where, text, 'Look at the file', case)
+        return Problem(where, text, 'Correct the file, or the config', case)
     last = sentences[-1]
     return Problem(where, text[: last.start()], text[last.end() :], case)

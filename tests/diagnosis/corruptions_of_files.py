@@ -187,7 +187,7 @@ HEADERS = {
     'no region map': (
         lambda s: None,
         'region_map',
-        'image0_regions.nii.gz',
+        'set_regions/image0.nii.gz',
         'has no region map there',
         dict(region_maps='beside'),
     ),
