@@ -16,7 +16,12 @@ from medctx3d.utils.volume_file import strip_suffix
 
 
 def decathlon_records(
-    ann_file: str | Path, data_root: str | Path = '', split: str = 'training', *, labelled: bool = True
+    ann_file: str | Path,
+    data_root: str | Path = '',
+    split: str = 'training',
+    *,
+    labelled: bool = True,
+    checked: bool = True,
 ) -> list[Record]:
     """Cases of one split of an MSD/Decathlon JSON.
 
@@ -29,6 +34,8 @@ def decathlon_records(
         data_root: Folder that paths in the file are relative to; the file's own folder if empty.
         split: ``training``, ``validation``, ``test`` or any other key that holds a list.
         labelled: False: records come without labels, and need none.
+        checked: Without, only what keeps the list from being read is an error, for a reader that looks for the rest
+            by itself.
 
     Raises:
         FileNotFoundError: The JSON, or a file that it lists, does not exist; the message has the full path.
@@ -36,24 +43,37 @@ def decathlon_records(
             case of this split is also in another.
     """
     ann_file = _find_list(ann_file, data_root)
-    content = read_json(ann_file)
-    base = Path(data_root) if data_root else ann_file.parent
-    splits = {key: value for key, value in content.items() if isinstance(value, list) and _is_split(value)}
-    if split not in splits:
-        raise ValueError(_no_split(ann_file, split, splits, content))
-    records = {
-        name: [_record(entry, base, f'{ann_file}: {name}[{i}]') for i, entry in enumerate(entries)]
-        for name, entries in splits.items()
-        if entries or name == split
-    }
-    check_splits({split: records[split]}, source=str(ann_file))
+    records = decathlon_splits(ann_file, data_root)
+    if split not in records:
+        raise ValueError(_no_split(ann_file, split, records, read_json(ann_file)))
     if not labelled:
         records[split] = [dict(record, label=None) for record in records[split]]
+    if not checked:
+        return records[split]
+    base = Path(data_root) if data_root else ann_file.parent
+    check_splits({split: records[split]}, source=str(ann_file))
     check_cases(records[split], split, str(ann_file), labelled=labelled)
     _require_files(records[split], f'listed in {ann_file} and taken relative to {base}')
     for other in records.keys() - {split}:
-        check_splits({split: records[split], other: records[other]}, source=str(ann_file))
+        if records[other]:
+            check_splits({split: records[split], other: records[other]}, source=str(ann_file))
     return records[split]
+
+
+def decathlon_splits(ann_file: str | Path, data_root: str | Path = '') -> dict[str, list[Record]]:
+    """All splits of an MSD/Decathlon JSON, as far as it can be read; nothing is checked.
+
+    Raises:
+        FileNotFoundError: The JSON does not exist.
+        ValueError: It is not valid, or an entry lacks a key.
+    """
+    ann_file = _find_list(ann_file, data_root)
+    base = Path(data_root) if data_root else ann_file.parent
+    return {
+        name: [_record(entry, base, f'{ann_file}: {name}[{i}]') for i, entry in enumerate(entries)]
+        for name, entries in read_json(ann_file).items()
+        if isinstance(entries, list) and _is_split(entries)
+    }
 
 
 def decathlon_metainfo(ann_file: str | Path, data_root: str | Path = '') -> dict[str, tuple[str, ...]]:
