@@ -22,11 +22,10 @@ from mmengine.dist import is_main_process
 
 from medctx3d.apis.config_consistency import require_keys
 from medctx3d.apis.training import set_randomness, train_config
-from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
+from medctx3d.engine.completion import use_amp
+from medctx3d.engine.launch import LAUNCHERS, default_work_dir, open_config
 from medctx3d.engine.stop_request import Preempted
-from medctx3d.registry import register_all_modules
 from medctx3d.utils.command_line import add_config_options, run_tool
-from medctx3d.utils.setup_env import setup_environment
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,9 +75,7 @@ def main() -> None:
         check_requeue(args)
     if args.deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # read when CUDA starts
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     require_keys(config, 'train')
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     set_randomness(config, args.seed, deterministic=args.deterministic)

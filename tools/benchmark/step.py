@@ -28,7 +28,8 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from rich.console import Console
 from rich.table import Table
 
-from medctx3d.engine.launch import load_config, use_amp
+from medctx3d.engine.completion import use_amp
+from medctx3d.engine.launch import load_config
 from medctx3d.models.segmentors import VolumeSegmentor
 from medctx3d.registry import MODELS, register_all_modules
 from medctx3d.structures import VolumeData, VolumeDataSample
@@ -103,7 +104,7 @@ def ask(arm: str, process: subprocess.Popen) -> dict:
 def serve(args: argparse.Namespace) -> None:
     """Be one arm: a step for every line of input, answered with seconds, MB and the device's name."""
     register_all_modules()
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, safe=args.safe)
     config.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
     if args.amp:
         use_amp(config, args.amp)
