@@ -76,6 +76,8 @@ class VolumeDataset(BaseDataset):
             raise ValueError(f'crops_per_volume must be at least 1, got {crops_per_volume}')
         if seed < 0:
             raise ValueError(f'seed must not be negative, got {seed}')
+        if metainfo and metainfo.get('label_map'):  # a config in JSON has no whole numbers as keys
+            metainfo = dict(metainfo, label_map={int(key): value for key, value in metainfo['label_map'].items()})
         super().__init__(
             ann_file,
             metainfo=metainfo,

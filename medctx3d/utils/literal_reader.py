@@ -14,7 +14,7 @@ from medctx3d.utils.config_check import ConfigError
 
 MAX_DEPTH = 50
 MAX_SIZE = 500_000
-"""Values and characters that one config may come to; the largest shipped one comes to 5,000."""
+"""Values and characters that one config may come to; the largest shipped one comes to 6,239."""
 _MAX_INT = 2**63
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {  # no power: 10**10**10 would never end
     ast.Add: operator.add,
@@ -198,6 +198,8 @@ class _Reader:
                 new = self.unpacked(keyword.value, depth)
             else:
                 new = {keyword.arg: self.value(keyword.value, depth)}
+            if not all(isinstance(name, str) for name in new):
+                self.refuse(keyword, '** of keys that are no strings')
             if twice := sorted(str(name) for name in found.keys() & new.keys()):
                 self.refuse(keyword, f'{twice[0]!r} twice in one dict()')
             found.update(new)
@@ -238,12 +240,10 @@ class _Reader:
 
 def _construct(node: ast.AST) -> str:
     if isinstance(node, ast.Call):
-        parts, owner = [], node.func
+        name, owner = '', node.func
         while isinstance(owner, ast.Attribute):
-            parts.append(owner.attr)
-            owner = owner.value
-        parts.append(owner.id if isinstance(owner, ast.Name) else '...')
-        return f'a call of {".".join(reversed(parts))}()'
+            name, owner = f'.{owner.attr}{name}', owner.value
+        return f'a call of {owner.id if isinstance(owner, ast.Name) else "..."}{name}()'
     if isinstance(node, ast.BinOp):
         return f'the operator {type(node.op).__name__}'
     return _CONSTRUCTS.get(type(node), f'{type(node).__name__} (Python)')
