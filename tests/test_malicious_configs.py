@@ -59,7 +59,7 @@ CODE = {  # name -> text, line that is refused, construct that is named
     'repeated list': ('a = [0] * 10000000000', 1, 'arithmetic with a list'),
     'growing number': ('a = 999999999999999999\nb = a * a', 2, 'a whole number of more than 63 bits'),
     'billion laughs': (
-        'a = "lol lol lol"\n' + ''.join(f'{y} = [{x}, {x}, {x}, {x}, {x}, {x}, {x}, {x}]\n' for x, y in zip('abcdefgh', 'bcdefghi')),
+        'a0 = "lol lol lol"\n' + ''.join(f'a{i + 1} = [{", ".join([f"a{i}"] * 8)}]\n' for i in range(8)),
         7,
         f'more than {MAX_SIZE} values',
     ),
@@ -89,7 +89,7 @@ NAMES = {  # name -> text (the line of the last string is refused), words of the
     'weights from the network': ("load_from = 'https://example.org/x.pth'", 'is an address'),
     'rendezvous': ("env_cfg = dict(dist_cfg=dict(backend='gloo', init_method='tcp://x:1'))", 'dist_cfg may have'),
     'compiler': ("compile = dict(options={'cpp.cxx': ['touch', 'CANARY']})", 'compile must be True or False'),
-    'folder of the system': ("work_dir = '/etc'", "--cfg-options work_dir=/etc"),
+    'folder of the system': ("work_dir = '/etc'", '--cfg-options work_dir=/etc'),
     'folder of the user': ("a = dict(out_dir='~/.config')", 'leads out of the working folder'),
     'folder above': ("a = dict(root='x/../../y')", '--cfg-options a.root=x/../../y'),
     'share': ("a = dict(root='\\\\\\\\server\\\\share')", 'leads out of the working folder'),

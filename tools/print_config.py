@@ -1,9 +1,11 @@
 """Print a config as the Runner will see it: bases merged, overrides applied, and, with --check, judged.
 
     python tools/print_config.py CONFIG --check --cfg-options train_dataloader.batch_size=1
-    python tools/print_config.py --safe DOWNLOADED.py              (an ordinary read runs a config: it is a program)
+    python tools/print_config.py --safe DOWNLOADED.py
     python tools/print_config.py --safe DOWNLOADED.py --json COPY.json      (train.py --safe COPY.json trains from it)
     python tools/print_config.py --diff A.py B.py                  (exit code 0: the same, 1: not, 2: trouble)
+
+Without --safe a config is run, as a program is: read those of strangers with it.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print, write or compare; status 1 if ``--check`` finds a problem or ``--diff`` a difference."""
     args = parse_args(argv)
     if args.diff:
-        return print_differences(*args.diff, args)
+        return print_differences(args)
     cfg, lines = read(args.config, args)
     if args.json:
         write_json_config(cfg, args.json)
@@ -82,8 +84,9 @@ def read(path: str, args: argparse.Namespace) -> tuple[Config, dict[str, str]]:
     return load_config(path, args.cfg_options), {}
 
 
-def print_differences(first: str, second: str, args: argparse.Namespace) -> int:
+def print_differences(args: argparse.Namespace) -> int:
     """One line per difference, in colour on a terminal; status as of diff."""
+    first, second = args.diff
     try:
         found = differences(read(first, args)[0], read(second, args)[0])
     except (ValueError, OSError) as error:

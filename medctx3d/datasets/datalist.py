@@ -202,7 +202,7 @@ def _record(entry: str | dict, base: Path, where: str) -> Record:
     if case != PureWindowsPath(case).name or case in ('.', '..'):  # results are called so; it knows both separators
         raise ValueError(f'{where}["case"]: must be a name without folders, it is {case!r}. Rename the case.')
     label = entry.get('label')
-    record = dict(case=case, image=files if several else files[0])
+    record: Record = dict(case=case, image=files if several else files[0])
     record['label'] = _file(label, base, f'{where}["label"]') if label else None
     if entry.get('subject'):
         record['subject'] = str(entry['subject'])

@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 from medctx3d.registry import check_arguments
@@ -19,7 +20,7 @@ class Taken(NamedTuple):
     Attributes:
         parameters: By name, those of base classes that ``**kwargs`` are forwarded to included.
         annotations: Resolved, by name.
-        required: Names without default of the component's own constructor.
+        required: Names without default, those that its constructors give one another left out.
         free: Whether it reads further names itself from ``**kwargs``, or states no signature.
     """
 
@@ -58,6 +59,7 @@ def argument_problems(
             yield '', f'{label} needs {name!r}{kind}, which is missing: add {name}=...'
 
 
+@cache
 def taken_by(component: Component) -> Taken:
     """The arguments of a component; ``**kwargs`` are followed to the constructors that they are handed to."""
     constructors = (
@@ -67,26 +69,29 @@ def taken_by(component: Component) -> Taken:
     )
     parameters: dict[str, inspect.Parameter] = {}
     annotations: dict[str, Any] = {}
-    required: tuple[str, ...] = ()
-    for position, constructor in enumerate(constructors):
+    required: list[str] = []
+    handed = _Handed(0, frozenset(), True)  # the config's arguments, and nothing before them
+    for constructor in constructors:
         try:
             own = list(inspect.signature(constructor).parameters.values())[inspect.isclass(component) :]
         except (ValueError, TypeError):  # built in C without a signature: its own call will judge
-            return Taken(parameters, annotations, required, True)
+            return Taken(parameters, annotations, tuple(required), True)
         hints = annotations_of(constructor)
         named = [each for each in own if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
-        for parameter in named:
-            if parameter.name not in parameters:
-                parameters[parameter.name] = parameter
-                annotations.update({parameter.name: hints[parameter.name]} if parameter.name in hints else {})
-        if position == 0:
-            required = tuple(each.name for each in named if each.default is each.empty)
-        bags = [parameter.name for parameter in own if parameter.kind is parameter.VAR_KEYWORD]
+        new = [each for each in named if each.name not in parameters]
+        if handed.untouched:
+            open_ones = [each.name for each in named[handed.positional :] if each.default is each.empty]
+            required += [name for name in open_ones if name not in handed.names and name not in parameters]
+        parameters.update({each.name: each for each in new})
+        annotations.update({each.name: hints[each.name] for each in new if each.name in hints})
+        bags = [each.name for each in own if each.kind is each.VAR_KEYWORD]
         if not bags:
-            return Taken(parameters, annotations, required, False)
-        if not _forwards(constructor, bags[0]):  # it reads them itself, as SegCriterion does with its terms
-            return Taken(parameters, annotations, required, True)
-    return Taken(parameters, annotations, required, True)
+            return Taken(parameters, annotations, tuple(required), False)
+        onward = _handed_on(constructor, bags[0])
+        if onward is None:  # it reads them itself, as SegCriterion does with its terms
+            return Taken(parameters, annotations, tuple(required), True)
+        handed = onward
+    return Taken(parameters, annotations, tuple(required), True)
 
 
 def _allowed(value: Any, parameter: inspect.Parameter, annotation: Any) -> bool:
@@ -122,19 +127,34 @@ def _stand_in(label: str, taken: Taken) -> Component:
     return judge
 
 
-def _forwards(constructor: Component, bag: str) -> bool:
-    """Whether the constructor hands ``**bag`` to another constructor, read from its source."""
+class _Handed(NamedTuple):
+    """How one constructor calls the next.
+
+    Attributes:
+        positional: Arguments that it gives by position.
+        names: Arguments that it gives by name.
+        untouched: Whether ``**kwargs`` are handed on as they came.
+    """
+
+    positional: int
+    names: frozenset[str]
+    untouched: bool
+
+
+def _handed_on(constructor: Component, bag: str) -> _Handed | None:
+    """How the constructor hands ``**bag`` to another, read from its source; None if it does not."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(constructor))))
     except (OSError, TypeError, SyntaxError):
-        return False
-    return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == '__init__'
-        and any(
-            keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == bag
-            for keyword in node.keywords
-        )
-        for node in ast.walk(tree)
-    )
+        return None
+    mentions = sum(isinstance(node, ast.Name) and node.id == bag for node in ast.walk(tree))
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == '__init__'):
+            continue
+        unpacked = [each.value for each in node.keywords if each.arg is None]
+        if any(isinstance(value, ast.Name) and value.id == bag for value in unpacked):
+            by_super = isinstance(node.func.value, ast.Call)
+            positional = sum(not isinstance(each, ast.Starred) for each in node.args) - (not by_super)
+            names = frozenset(each.arg for each in node.keywords if each.arg is not None)
+            return _Handed(positional, names, mentions == 1)
+    return None

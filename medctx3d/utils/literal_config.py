@@ -65,7 +65,8 @@ def merge(own: dict, base: dict) -> dict:
             merged[key] = merge(value, merged[key])
         else:
             raise TypeError(
-                f'{key} is a dictionary here and a {type(merged[key]).__name__} in a base: add _delete_=True to replace it'
+                f'{key} is a dictionary here and a {type(merged[key]).__name__} in a base: add _delete_=True to '
+                'replace it'
             )
     return merged
 

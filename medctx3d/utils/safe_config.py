@@ -13,16 +13,20 @@ from medctx3d.registry import REGISTRIES, closest
 from medctx3d.utils.config_check import ConfigError
 
 _MMENGINE = frozenset(
-    """
-    Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD
-    OptimWrapper AmpOptimWrapper DefaultOptimWrapperConstructor
-    ConstantLR CosineAnnealingLR CosineRestartLR ExponentialLR LinearLR MultiStepLR OneCycleLR PolyLR StepLR
-    EpochBasedTrainLoop IterBasedTrainLoop TestLoop ValLoop Evaluator LogProcessor
-    DistSamplerSeedHook EarlyStoppingHook EmptyCacheHook IterTimerHook LoggerHook ParamSchedulerHook RuntimeInfoHook
-    DefaultSampler InfiniteSampler ConcatDataset RepeatDataset pseudo_collate default_collate
-    MMDistributedDataParallel LocalVisBackend TensorboardVisBackend Visualizer
-    Caffe2Xavier Constant Kaiming Normal Pretrained TruncNormal Uniform Xavier
-    """.split()
+    name
+    for names in {
+        'optimisers': 'Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD',
+        'wrappers': 'OptimWrapper AmpOptimWrapper DefaultOptimWrapperConstructor MMDistributedDataParallel',
+        'schedulers': """ConstantLR CosineAnnealingLR CosineRestartLR ExponentialLR LinearLR MultiStepLR OneCycleLR
+            PolyLR StepLR""",
+        'loops': 'EpochBasedTrainLoop IterBasedTrainLoop TestLoop ValLoop Evaluator LogProcessor',
+        'hooks': """DistSamplerSeedHook EarlyStoppingHook EmptyCacheHook IterTimerHook LoggerHook ParamSchedulerHook
+            RuntimeInfoHook""",
+        'data': 'ConcatDataset RepeatDataset DefaultSampler InfiniteSampler default_collate pseudo_collate',
+        'records': 'LocalVisBackend TensorboardVisBackend Visualizer',
+        'weights': 'Caffe2Xavier Constant Kaiming Normal Pretrained TruncNormal Uniform Xavier',
+    }.values()
+    for name in names.split()
 )
 """Of mmengine's registries; left out is what unpickles, profiles, sends, or builds from a name of its own."""
 

@@ -166,6 +166,6 @@ def test_every_scheme_of_mmengine_ends_at_our_loader() -> None:
     """``openmmlab://`` and its like download and unpickle in mmengine itself."""
     for prefix in CheckpointLoader._schemes:
         name = prefix.replace(r'(\S+\:)?', '') + 'somewhere/x.pth'
-        with pytest.raises((CheckpointError, FileNotFoundError), match='not loaded from the network|does not exist'):
+        with pytest.raises((CheckpointError, FileNotFoundError), match=r'not loaded from the network|does not exist'):
             CheckpointLoader.load_checkpoint(name)
     assert {loader.__module__ for loader in CheckpointLoader._schemes.values()} == {'medctx3d.engine.checkpoint'}

@@ -41,7 +41,8 @@ other = {**base, 'e': (*base['b'],)} if False else 0
 """
     with pytest.raises(ConfigError, match='line 3: a condition'):
         read(tmp_path, own=text)
-    text = 'a = [1, -2.5, +3, "x" "y", True, None]\nb = dict(c=(*a, 2 / 3), **{"d": 1})\nd = {2: a, **b}\ne = 7 // 2 * 3 - 1\n'
+    text = 'a = [1, -2.5, +3, "x" "y", True, None]\nb = dict(c=(*a, 2 / 3), **{"d": 1})\n'
+    text += 'd = {2: a, **b}\ne = 7 // 2 * 3 - 1\n'
     expected: dict[str, Any] = {}
     exec(text, expected)  # the oracle, of a text that this test wrote
     assert read(tmp_path, own=text) == {key: expected[key] for key in 'abde'}
