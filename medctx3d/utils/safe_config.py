@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
@@ -9,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from medctx3d.registry import REGISTRIES, closest
+from medctx3d.registry import REGISTRIES
 from medctx3d.utils.config_check import ConfigError
 
 _MMENGINE = frozenset(
@@ -124,9 +125,9 @@ def _of_key(key: Any, value: Any, place: Place) -> str:
     if key in _REFUSED:
         return f'{key} {_REFUSED[key]}. Leave it out, or read the config without --safe if you trust it'
     if key in _NAMING and 'metainfo' not in place and not (isinstance(value, str) and is_safe_component(value)):
-        near = closest(value, sorted(_MMENGINE | _MONAI)) if isinstance(value, str) else []
-        hint = f' Allowed and close: {", ".join(near)}.' if near else ''
-        return f'{key}={value!r} is not among the components that are built for a config not trusted.{hint}'
+        near = difflib.get_close_matches(str(value), _MMENGINE | _MONAI, n=2, cutoff=0.8)
+        hint = f' Did you mean {" or ".join(near)}?' if near else ''
+        return f'{key}={value!r} is not among the components that --safe lets build.{hint}'
     if key == 'default_scope' and value not in ('medctx3d', 'mmengine'):
         return f"default_scope must be 'medctx3d', got {value!r}, which would be imported"
     if key == 'compile' and not isinstance(value, bool) and not place:
@@ -139,7 +140,7 @@ def _of_key(key: Any, value: Any, place: Place) -> str:
 def _of_path(text: str, place: Place) -> str:
     """What is wrong with a string if it is taken as a path."""
     if _URL.match(text):
-        return f'{text!r} is an address, and nothing is fetched or sent for a config not trusted. Fetch it yourself'
+        return f'{text!r} is an address, and nothing is fetched or sent under --safe. Fetch it yourself'
     parts = (*PurePosixPath(text).parts, *PureWindowsPath(text).parts)
     key = next((part for part in reversed(place) if isinstance(part, str)), '')
     absolute = text.startswith(('/', '\\', '~')) or PureWindowsPath(text).drive != ''
