@@ -54,7 +54,7 @@ def test_what_fits_in_spirit_is_no_wrong_type(key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ('place', 'config', 'missing'),
     [
-        ('model.network.decode_head', dict(type='UNetDecoder'), "'num_classes' (int)"),
+        ('model.network.backbone', dict(type='UNetEncoder'), "'in_channels' (int)"),
         ('model.auxiliary.medcontext', dict(type='MedContextHead', patch_size=(4, 4, 4)), "'masking'"),
         (
             'model.network',

@@ -35,10 +35,12 @@ MODEL_LAYERS = {  # inside models
     'backbones': 1,
     'teachers': 1,
     'preprocessors': 1,
+    'selfsup': 3,
+    'views': 0,
     'networks': 2,
     'segmentors': 3,
 }
-EXTRAS = {'mmcv', 'timm', 'tensorboard', 'torchvision'}  # may be absent: only inside functions
+EXTRAS = {'mmcv', 'numba', 'timm', 'tensorboard', 'torchvision'}  # may be absent: only inside functions
 FILES = sorted(path for path in PACKAGE.rglob('*.py') if path != PACKAGE / '__init__.py')
 
 

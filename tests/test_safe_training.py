@@ -80,7 +80,7 @@ def test_all_problems_of_a_config_come_before_anything_is_built_or_written(tool,
     config = tmp_path / 'wrong.py'
     config.write_text(
         f"_base_ = ['{ROOT}/configs/medcontext/unet_phantom.py']\n"
-        "n = dict(backbone=dict(chanels=(4, 8), in_channels='1'), decode_head=dict(type='UNetDecodr'))\n"
+        "n = dict(backbone=dict(channel=(4, 8), in_channels='1'), decode_head=dict(type='UNetDecodr'))\n"
         'model = dict(network=n)\n'
         "randomness = dict(seed='x')\n",
         encoding='utf-8',

@@ -31,6 +31,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
     'masking': ('MASKINGS',),
     'criterion': ('LOSSES',),
     'consistency': ('LOSSES',),
+    'contrast': ('LOSSES',),
+    'base': ('MODELS',),
     'inferer': ('TASK_UTILS',),
     'postprocessing': ('POSTPROCESSING',),
     'init_cfg': ('WEIGHT_INITIALIZERS',),
@@ -67,7 +69,7 @@ _CONSUMED: dict[str, set[str]] = {  # kind -> keys that the builder takes out be
 }
 _SUPPLIED: dict[str, set[str] | None] = {  # kind -> arguments that the builder adds; None: it calls a function later
     'MODELS': {'model'},  # of the teacher: the network it follows
-    'HEADS': {'in_channels', 'strides'},  # of the decoder: what the backbone states
+    'HEADS': {'in_channels', 'strides', 'num_classes'},  # of the decoder: from the backbone, or the embedding
     'TRANSFORMS': {'metainfo'},
     'OPTIMIZERS': {'params'},
     'PARAM_SCHEDULERS': {'optimizer'},
@@ -99,9 +101,8 @@ def check_config(cfg: Config) -> None:
     """Refuse a config whose keys and values the components it names would not take.
 
     Components, arguments and top-level keys that are unknown or misspelt, arguments that are missing, and values of
-    the wrong type by the annotations of the signatures (:func:`~medctx3d.utils.argument_types.fits`), in every
-    dictionary of the config. Nothing is built and no file is opened, so this is the first thing to do with a merged
-    config.
+    the wrong type by the signatures' annotations (:func:`~medctx3d.utils.argument_types.fits`), at every level.
+    Nothing is built and no file is opened, so this is the first thing to do with a merged config.
 
     Args:
         cfg: The whole config, ``custom_imports`` already imported (``Config.fromfile`` does that).

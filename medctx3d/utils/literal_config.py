@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, NoReturn
 
 from mmengine.config import Config
 
 from medctx3d.utils.config_check import ConfigError
-from medctx3d.utils.literal_reader import MAX_DEPTH, MAX_SIZE, Literals, expand_variables, read_literals, size
+from medctx3d.utils.config_variables import expand_variables
+from medctx3d.utils.literal_reader import MAX_DEPTH, MAX_SIZE, Literals, read_literals, size
 
 _MAX_BYTES = 2**18
 _MAX_FILES = 64
@@ -82,17 +84,21 @@ def _merged(path: Path, tree: Path, above: tuple[Path, ...], count: list[int], l
     if here in above or count[0] > _MAX_FILES:
         rule = 'must not lead back to itself' if here in above else f'must not come to more than {_MAX_FILES} files'
         raise ConfigError(f'{path}: _base_ {rule}. Remove the base')
-    values, own_lines = _read(path)
+    base: dict[str, Any] = {}
+
+    def read_bases(names: Any) -> dict[str, Any]:
+        for name in [names] if isinstance(names, str) else names:
+            more = _merged(_base_path(name, path, tree), tree, (*above, here), count, lines)
+            twice = sorted(base.keys() & more.keys())
+            if twice:
+                raise ConfigError(f'{path}: its bases must not share names, {", ".join(twice)} is in two of them')
+            base.update(more)
+        return base
+
+    values, own_lines = _read(path, read_bases)
     for text, line in own_lines.items():
         lines.setdefault(text, line)
-    bases = values.pop('_base_', [])
-    base: dict[str, Any] = {}
-    for name in [bases] if isinstance(bases, str) else bases:
-        more = _merged(_base_path(name, path, tree), tree, (*above, here), count, lines)
-        twice = sorted(base.keys() & more.keys())
-        if twice:
-            raise ConfigError(f'{path}: its bases must not share names, {", ".join(twice)} is in two of them')
-        base.update(more)
+    values.pop('_base_', None)
     try:
         merged = merge({key: value for key, value in values.items() if not key.startswith('__')}, base)
     except TypeError as error:
@@ -116,7 +122,7 @@ def _base_path(name: Any, path: Path, tree: Path) -> Path:
     return base
 
 
-def _read(path: Path) -> Literals:
+def _read(path: Path, bases: Callable[[Any], dict[str, Any]]) -> Literals:
     if path.suffix not in ('.py', '.json'):
         raise ConfigError(f'{path}: a config is a .py or .json file under --safe. Export it: print_config.py --json')
     if path.stat().st_size > _MAX_BYTES:
@@ -125,7 +131,11 @@ def _read(path: Path) -> Literals:
         text = path.read_text(encoding='utf-8')
     except UnicodeDecodeError as error:
         raise ConfigError(f'{path}: must be UTF-8 text: {error}') from None
-    return read_literals(text, str(path)) if path.suffix == '.py' else Literals(_read_json(text, path), {})
+    if path.suffix == '.py':
+        return read_literals(text, str(path), bases)
+    values = _read_json(text, path)
+    bases(values.get('_base_', []))
+    return Literals(values, {})
 
 
 def _read_json(text: str, path: Path) -> dict[str, Any]:

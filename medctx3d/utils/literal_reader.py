@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import copy
 import operator
-import os
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from medctx3d.utils.config_check import ConfigError
+from medctx3d.utils.config_variables import expand_variables
 
 MAX_DEPTH = 50
 MAX_SIZE = 500_000
@@ -27,23 +26,18 @@ _CONSTRUCTS = {
     ast.Import: 'an import',
     ast.ImportFrom: 'an import',
     ast.FunctionDef: 'a function',
-    ast.AsyncFunctionDef: 'a function',
     ast.ClassDef: 'a class',
     ast.Lambda: 'a lambda',
     ast.Attribute: 'an attribute',
     ast.Subscript: 'an index',
     ast.JoinedStr: 'an f-string',
     ast.ListComp: 'a comprehension',
-    ast.SetComp: 'a comprehension',
     ast.DictComp: 'a comprehension',
-    ast.GeneratorExp: 'a comprehension',
     ast.IfExp: 'a condition',
     ast.NamedExpr: 'an assignment inside an expression',
     ast.AugAssign: 'an assignment that computes',
     ast.AnnAssign: 'an annotated assignment',
 }
-_VARIABLE = re.compile(r'\{\{\s*\$(\w+)\s*:\s*(\S*?)\s*\}\}')
-_READABLE_VARIABLE = re.compile(r'MEDCTX3D_\w+|\w+_ROOT')  # any other may hold what should not land in a log
 
 
 class Literals(NamedTuple):
@@ -58,15 +52,17 @@ class Literals(NamedTuple):
     lines: dict[str, str]
 
 
-def read_literals(text: str, file: str) -> Literals:
+def read_literals(text: str, file: str, bases: Callable[[Any], dict[str, Any]]) -> Literals:
     """Read assignments of literals, as Python would, without running them.
 
     Literals are numbers, strings, True, False, None, lists, tuples, ``dict(key=...)`` and ``{key: ...}``, unpacking
-    (``**name``, ``*name``), names assigned above in the same file, and ``+ - * / //`` of numbers.
+    (``**name``, ``*name``), names assigned above in the same file, ``+ - * / //`` of numbers, and mmengine's
+    ``{{_base_.key}}``, the value of a base.
 
     Args:
         text: Of a ``.py`` config.
         file: Its name, for messages.
+        bases: From the value of ``_base_`` to what these files hold together.
 
     Raises:
         ConfigError: It is no Python, holds anything else, or comes to more than ``MAX_SIZE``; the message has file,
@@ -78,26 +74,7 @@ def read_literals(text: str, file: str) -> Literals:
         raise ConfigError(f'{file}, line {error.lineno}: this is no Python ({error.msg}). Correct it') from None
     except (RecursionError, MemoryError, ValueError) as error:
         raise ConfigError(f'{file} cannot be parsed ({type(error).__name__}: {error}). Nest less') from None
-    return _Reader(file).module(tree)
-
-
-def expand_variables(text: str, refuse: Callable[[str], NoReturn]) -> str:
-    """Replace ``{{$NAME:default}}`` as mmengine does, for variables that are meant for configs.
-
-    Args:
-        text: A string of a config.
-        refuse: Raises with its argument as the reason.
-    """
-
-    def value(match: re.Match) -> str:
-        name, default = match[1], match[2]
-        if _READABLE_VARIABLE.fullmatch(name) is None:
-            refuse(f'the environment variable {name} (only names that end in _ROOT or begin with MEDCTX3D_ are read)')
-        found = os.environ.get(name, default)
-        return found if found else refuse(f'the environment variable {name}, which is not set and has no default')
-
-    expanded = _VARIABLE.sub(value, text)
-    return refuse("a template ({{...}}; '$name' takes the value of a name)") if '{{' in expanded else expanded
+    return _Reader(file, bases).module(tree)
 
 
 def size(value: Any) -> int:
@@ -112,8 +89,10 @@ def size(value: Any) -> int:
 class _Reader:
     """Walks the tree of one file."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, bases: Callable[[Any], dict[str, Any]]) -> None:
         self.file = file
+        self.bases = bases
+        self.base: dict[str, Any] = {}
         self.names: dict[str, Any] = {}
         self.lines: dict[str, str] = {}
         self.left = MAX_SIZE
@@ -130,6 +109,8 @@ class _Reader:
             if target.id.startswith('__') or target.id == 'dict':
                 self.refuse(statement, f'an assignment to {target.id}')
             self.names[target.id] = self.value(statement.value, 1)
+            if target.id == '_base_':
+                self.base = self.bases(self.names['_base_'])
         return Literals(self.names, self.lines)
 
     def value(self, node: ast.expr, depth: int) -> Any:
@@ -146,6 +127,8 @@ class _Reader:
         if isinstance(node, (ast.List, ast.Tuple)):
             items = list(self.items(node.elts, depth + 1))
             return items if isinstance(node, ast.List) else tuple(items)
+        if isinstance(node, ast.Set):
+            return self.of_base(node)
         if isinstance(node, ast.Dict):
             return self.mapping(node, depth + 1)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
@@ -166,6 +149,24 @@ class _Reader:
             self.lines.setdefault(value, f'{self.file}, line {node.lineno}')
         self.spend(node, size(value))
         return value
+
+    def of_base(self, node: ast.Set) -> Any:
+        """``{{_base_.key.key}}``: to Python a set in a set."""
+        inner = node.elts[0]
+        owner = inner.elts[0] if isinstance(inner, ast.Set) and len(inner.elts) == len(node.elts) == 1 else node
+        keys: list[str] = []
+        while isinstance(owner, ast.Attribute):
+            keys.insert(0, owner.attr)
+            owner = owner.value
+        if not (keys and isinstance(owner, ast.Name) and owner.id == '_base_'):
+            self.refuse(node, 'a set')
+        value: Any = self.base
+        for key in keys:
+            if not isinstance(value, dict) or key not in value:
+                self.refuse(node, f'_base_.{".".join(keys)}, which no base above has,')
+            value = value[key]
+        self.spend(node, size(value))
+        return copy.deepcopy(value)
 
     def items(self, nodes: list[ast.expr], depth: int) -> Iterator[Any]:
         for node in nodes:

@@ -40,7 +40,8 @@ _MONAI = frozenset(
         'inferers': 'SimpleInferer SlidingWindowInferer',
         'transforms': """CastToTyped CenterSpatialCropd ClipIntensityPercentilesd CropForegroundd EnsureTyped Flipd
             GaussianSmoothd HistogramNormalized MedianSmoothd NormalizeIntensityd Orientationd Rand3DElasticd
-            RandAdjustContrastd RandAffined RandAxisFlipd RandBiasFieldd RandCoarseDropoutd RandFlipd
+            RandAdjustContrastd RandAffined RandAxisFlipd RandBiasFieldd RandCoarseDropout RandCoarseDropoutd
+            RandCoarseShuffle RandFlipd RandHistogramShift
             RandGaussianNoised RandGaussianSharpend RandGaussianSmoothd RandGibbsNoised RandHistogramShiftd
             RandKSpaceSpikeNoised RandRicianNoised RandRotate90d RandRotated RandScaleIntensityd
             RandShiftIntensityd RandSimulateLowResolutiond RandZoomd Resized ResizeWithPadOrCropd Rotate90d

@@ -129,10 +129,10 @@ def test_a_default_fits_whatever_its_annotation_says() -> None:
 def test_all_problems_of_a_component_come_with_the_type_that_is_wanted() -> None:
     def build(*, channels: Sequence[int], rate: float = 0.1, width: int = 1) -> None: ...
 
-    found = list(argument_problems(build, dict(rate='1e-3', widht=2, width=True)))
+    found = list(argument_problems(build, dict(rate='1e-3', wdth=2, width=True)))
     assert found == [
         ('rate', "build wants float, got '1e-3' (str). Write the number without quotes"),
-        ('', "build takes no argument 'widht'. Did you mean 'width'? It takes: channels, rate, width."),
+        ('', "build takes no argument 'wdth'. Did you mean 'width'? It takes: channels, rate, width."),
         ('width', 'build wants int, got True (bool)'),
         ('', "build needs 'channels' (Sequence[int]), which is missing: add channels=..."),
     ]

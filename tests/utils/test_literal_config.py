@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
+from medctx3d.engine.launch import load_config
 from medctx3d.utils.config_check import ConfigError
 from medctx3d.utils.literal_config import merge, read_literal_config
 from medctx3d.utils.literal_reader import MAX_DEPTH, MAX_SIZE
@@ -32,6 +33,11 @@ def test_every_shipped_config_says_the_same_read_and_run(name: str) -> None:
     read_as_data = read_literal_config(ROOT / name).config
     assert read_as_data.to_dict() == Config.fromfile(str(ROOT / name), lazy_import=False).to_dict()
     assert read_as_data.filename == str(ROOT / name)
+
+
+@pytest.mark.parametrize('name', [name for name in SHIPPED if '_base_' not in name])
+def test_every_shipped_config_may_be_built_under_safe(name: str) -> None:
+    assert load_config(ROOT / name, safe=True).filename == str(ROOT / name)
 
 
 def test_literals_are_those_of_python(tmp_path: Path) -> None:
@@ -81,6 +87,14 @@ def test_bases_merge_in_order_and_share_no_name(tmp_path: Path) -> None:
         read(tmp_path, own="_base_ = ['one.py', 'three.py']", three='a = 1')
     with pytest.raises(ConfigError, match='must not lead back to itself'):
         read(tmp_path, own="_base_ = 'back.py'", back="_base_ = 'own.py'")
+
+
+def test_a_value_of_a_base_is_taken_and_nothing_else_in_double_braces(tmp_path: Path) -> None:
+    files = dict(one='a = dict(x=dict(y=[1]))')
+    assert read(tmp_path, own="_base_ = 'one.py'\nb = dict(c={{_base_.a.x}})", **files)['b'] == {'c': {'y': [1]}}
+    for text in ('{{_base_}}', '{{_base_.a.z}}', '{{_base_.a.x.y.z}}', '{{os.environ}}', '{1, 2}', '{{1, 2}}'):
+        with pytest.raises(ConfigError, match=r'own\.py, line 2: (a set|_base_)'):
+            read(tmp_path, own=f"_base_ = 'one.py'\nb = {text}")
 
 
 @pytest.mark.parametrize(
