@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -111,9 +112,30 @@ def save_prepared(
 def read_meta(folder: Path) -> dict[str, Any] | None:
     """The case's ``meta.json``, or None unless the folder is whole (all files there, none truncated)."""
     try:
-        meta = json.loads((folder / META_FILE).read_text(encoding='utf-8'))
+        return _whole_meta(folder)
+    except OSError:
+        return None
+
+
+def is_whole(sample: dict[str, Any]) -> bool:
+    """Whether the files behind the memory maps of a case are still as long as they were; to read past an end kills.
+
+    Raises:
+        OSError: The disk does not answer.
+    """
+    maps = [array for array in sample.values() if isinstance(array, np.memmap)]
+    try:
+        return all(os.stat(array.filename).st_size == array.offset + array.nbytes for array in maps)  # type: ignore[arg-type]
+    except FileNotFoundError:
+        return False
+
+
+def _whole_meta(folder: Path) -> dict[str, Any] | None:
+    """As :func:`read_meta`, but a disk that does not answer is an OSError."""
+    try:
+        meta: dict[str, Any] = json.loads((folder / META_FILE).read_text(encoding='utf-8'))
         whole = all((folder / name).stat().st_size == size for name, size in meta['bytes'].items())
-    except (OSError, ValueError, KeyError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return None
     return meta if whole else None
 
@@ -127,8 +149,9 @@ def open_prepared(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: The folder is gone.
+        OSError: The disk does not answer.
     """
-    meta = read_meta(folder)
+    meta = _whole_meta(folder)
     if meta is None:
         raise FileNotFoundError(
             f'{folder}: the prepared volume was removed or damaged while in use; start again and it is rebuilt'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, 
 from medctx3d.datasets.pipeline_checks import refuse_blind_flips, refuse_moved_images, refuse_randomness
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
+from medctx3d.datasets.read_retry import ReadRetry
 from medctx3d.datasets.regions.region_map import check_region_map, region_map_path
 from medctx3d.datasets.selection import select_cases, select_part
 from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
@@ -49,6 +51,7 @@ class VolumeDataset(BaseDataset):
             list's folder, one ``<case>.nii.gz`` each; ``'beside'``: the folder beside the images', such as
             ``imagesTr_regions``. They come as ``gt_regions``, also of volumes without labels. None: no maps are read.
         crops_per_volume: Draws per volume and epoch.
+        retry: Such as ``dict(type='ReadRetry', attempts=5)``, for network file systems. None: a failed read is final.
         metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``, ``regions``; goes
             before the class's own.
         seed: Of all draws.
@@ -78,6 +81,7 @@ class VolumeDataset(BaseDataset):
         store: dict | None = None,
         region_maps: str | None = None,
         crops_per_volume: int = 1,
+        retry: dict | None = None,
         metainfo: dict | None = None,
         seed: int = 0,
         test_mode: bool = False,
@@ -114,6 +118,7 @@ class VolumeDataset(BaseDataset):
         if region_maps is not None:
             refuse_moved_images(self.pipeline)
         self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
+        self.retry: ReadRetry | None = TASK_UTILS.build(retry) if retry is not None else None
         if not lazy_init:
             self.full_init()
 
@@ -174,9 +179,9 @@ class VolumeDataset(BaseDataset):
             RuntimeError: A transform failed; the message names the case.
         """
         record = self.data_list[idx % len(self) // self.crops_per_volume]
-        sample = dict(self._sample(record), draw=idx)
-        with seeded(self.pipeline, draw_seed(self.seed, idx)):
-            return run_pipeline(self.pipeline, sample, record['case'])
+        if self.retry is None:
+            return self._draw(record, idx)
+        return self.retry(partial(self._draw, record, idx), record['case'])
 
     def __len__(self) -> int:
         """Draws per epoch."""
@@ -204,6 +209,11 @@ class VolumeDataset(BaseDataset):
         taken = {record['case'] for record in used}
         records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
         return [dict(record, label=None) for record in records if record['case'] not in taken]
+
+    def _draw(self, record: dict[str, Any], draw: int) -> dict[str, Any]:
+        sample = dict(self._sample(record), draw=draw)
+        with seeded(self.pipeline, draw_seed(self.seed, draw)):
+            return run_pipeline(self.pipeline, sample, record['case'])
 
     def _with_regions(self, record: dict) -> dict:
         if self.region_maps is None:
