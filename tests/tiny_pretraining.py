@@ -1,6 +1,9 @@
 """Small pretraining models for tests."""
 
+import torch
+
 from medctx3d.registry import MODELS
+from medctx3d.structures import VolumeData, VolumeDataSample
 
 BACKBONE = dict(type='UNetEncoder', in_channels=1, channels=(4, 8, 8), strides=(1, 2, 2))
 PROJECTOR = dict(type='Projector', hidden_channels=16, out_channels=8, norm='layer')
@@ -33,6 +36,22 @@ METHODS = {
         teacher_of='projector',
     ),
     'moco': dict(type='MoCo', network=EMBEDDING, views=VIEWS, teacher=TEACHER, queue_size=6),
+    'lrc': dict(
+        type='LRC',
+        base=dict(
+            type='MoCo',
+            network=dict(
+                EMBEDDING,
+                decode_head=dict(type='UNetDecoder'),
+                local_projector=dict(PROJECTOR, num_layers=2, norm='none'),
+            ),
+            views=VIEWS,
+            teacher=TEACHER,
+            queue_size=6,
+        ),
+        views=dict(type='RandomViews', size=(12, 12, 8)),
+        contrast=dict(type='RegionContrastLoss', max_regions=4, anchors=4, negatives=16),
+    ),
     'simclr': dict(type='SimCLR', network=EMBEDDING, views=VIEWS, jitter=dict(type='IntensityJitter')),
     'masked_autoencoder': dict(
         type='MaskedAutoencoder', network=RESTORING, masking=dict(type='RandomMask', ratio=0.5), patch_size=(4, 4, 4)
@@ -53,3 +72,16 @@ def built(name, **changes):
     model = MODELS.build(METHODS[name] | changes)
     model.prime_teacher()
     return model.train()
+
+
+def samples(inputs):
+    """Samples without labels, with regions in blocks of 4 voxels for the method that needs them."""
+    made = []
+    for volume in inputs:
+        x, y, z = volume.shape[1:]
+        grid = [torch.arange(side) // 4 for side in (x, y, z)]
+        ids = 1 + grid[0][:, None, None] * 100 + grid[1][None, :, None] * 10 + grid[2][None, None, :]
+        sample = VolumeDataSample()
+        sample.gt_regions = VolumeData(data=ids[None].int())
+        made.append(sample)
+    return made

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from tiny_pretraining import EMBEDDING, METHODS, built
+from tiny_pretraining import EMBEDDING, METHODS, built, samples
 from torch.nn import functional as F
 
 from medctx3d.models.selfsup import SelfSupervisor
@@ -19,7 +19,7 @@ def volumes(count=3, seed=0):
 
 def loss(model, inputs, seed=1):
     torch.manual_seed(seed)
-    return model(inputs, [], mode='loss')
+    return model(inputs, samples(inputs), mode='loss')
 
 
 def test_every_registered_method_is_covered_here():
