@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
+from medctx3d.apis.failures import explained
 from medctx3d.apis.splits import check_config_splits, prepare_splits, require_labels
 from medctx3d.engine.checkpoint import fitting_weights, load_weights
 from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, load_config, prepare_launch
@@ -68,7 +69,8 @@ def main() -> None:
     runner = build_runner(config, verbose=args.verbose)
     model = runner.model.module if hasattr(runner.model, 'module') else runner.model
     load_weights(model, args.checkpoint, optional=optional)
-    runner.test()
+    with explained(config, datasets):
+        runner.test()
     speaks = is_main_process()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -5,6 +5,7 @@
     python tools/train.py CONFIG --resume                      (goes on from the newest checkpoint of the work dir)
     python tools/train.py CONFIG --cfg-options train_cfg.max_iters=2000 optim_wrapper.optimizer.lr=1e-3
     bash tools/dist_train.sh CONFIG 8                          (eight GPUs of one node)
+    RESTARTS=3 bash tools/dist_train.sh CONFIG 8               (started again when a process dies, from its checkpoint)
 
 Every file of every split is checked, and the volumes are prepared once, before the first iteration. Checkpoints, logs
 and the full config land in the work dir. SIGTERM, which clusters send before they take a machine back, ends the run
@@ -21,7 +22,9 @@ import torch
 from mmengine.dist import is_main_process
 
 from medctx3d.apis.config_consistency import require_keys
+from medctx3d.apis.start_checkpoint import is_restarted
 from medctx3d.apis.training import set_randomness, train_config
+from medctx3d.engine.deterministic import ask_for_deterministic_kernels
 from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
 from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import register_all_modules
@@ -75,13 +78,15 @@ def main() -> None:
     if args.requeue:
         check_requeue(args)
     if args.deterministic:
-        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # read when CUDA starts
+        ask_for_deterministic_kernels()
     setup_environment()
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
     require_keys(config, 'train')
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     set_randomness(config, args.seed, deterministic=args.deterministic)
+    if args.resume is None and is_restarted(config.work_dir):
+        args.resume = 'auto'
     if args.resume is not None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume

@@ -11,6 +11,7 @@ default_hooks = dict(
     nonfinite=dict(type='NonFiniteHook', policy='stop'),
     portable=dict(type='PortableCheckpointHook'),
     progress=dict(type='ProgressHook'),
+    watchdog=dict(type='WatchdogHook', limit=900),  # s
 )
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -71,7 +71,7 @@ def check_consistency(config: Config, stages: Sequence[str] = ('train', 'val', '
     problems += training_problems(config, model) if 'train' in stages else ()
     network = getattr(model, 'network', None)
     facts = next(iter(metainfo.values()), None)
-    windows = _windows(config, model, stages)
+    windows = {} if problems else _windows(config, model, stages)
     if isinstance(model, SelfSupervisor):
         if facts is not None and _CROP in windows and not problems:
             problems += _pretraining_problems(config, model, len(facts['channels']), windows[_CROP])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_world_size
 from torch import nn
 
 from medctx3d.engine.checkpoint import CheckpointError, check_fit, load_checkpoint_file
@@ -44,6 +47,49 @@ def settle_start(config: Config, model: nn.Module) -> str:
             'and give another --work-dir to keep them, or --resume to go on from them'
         )
     return ''
+
+
+def is_restarted(work_dir: str) -> bool:
+    """Whether torchrun started this process again, after another of the job had died.
+
+    Args:
+        work_dir: Of the training.
+
+    Raises:
+        ValueError: torchrun may start the job again, but the work dir holds another run's checkpoints, from which a
+            job that died before its first checkpoint would then go on.
+    """
+    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0:
+        return True
+    earlier = next(CheckpointStore(work_dir).candidates(), None)
+    if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', '0')) > 0 and earlier is not None:
+        raise ValueError(
+            f'--work-dir {work_dir} holds an earlier run ({earlier.name}), and a restarted job could go on from it: '
+            'give another --work-dir, or --resume if that is what you want'
+        )
+    return False
+
+
+def agree_on_start(config: Config) -> None:
+    """See that all ranks begin with the same checkpoint; to be called by all, once they can talk.
+
+    Args:
+        config: After :func:`settle_start`.
+
+    Raises:
+        CheckpointError: They do not, because they see other files.
+    """
+    if get_world_size() == 1:
+        return
+    mine = os.path.basename(config.get('load_from') or '') or 'no checkpoint'
+    starts = all_gather_object(f'{mine} on {socket.gethostname()}')
+    names = [start.partition(' on ')[0] for start in starts]
+    if len(set(names)) > 1:
+        other = next(rank for rank, name in enumerate(names) if name != names[0])
+        raise CheckpointError(
+            f'the ranks would begin with different checkpoints: rank 0 with {starts[0]}, rank {other} with '
+            f'{starts[other]}. The work dir {config.work_dir} must lie on a disk that all machines share'
+        )
 
 
 def newest_whole(store: CheckpointStore) -> tuple[Path | None, str]:

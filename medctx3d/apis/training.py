@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
+from medctx3d.apis.failures import explained
 from medctx3d.apis.pretrained_start import settle_pretrained
 from medctx3d.apis.splits import check_config_splits, prepare_splits
-from medctx3d.apis.start_checkpoint import settle_start
+from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
+from medctx3d.engine.deterministic import ask_for_deterministic_kernels
 from medctx3d.engine.launch import build_runner, close_schedules, prepare_launch
 from medctx3d.registry import DATASETS
 from medctx3d.utils.atomic import require_writable
@@ -36,7 +37,7 @@ def train_config(
 
     Raises:
         ValueError: Something in the config or a file breaks a rule.
-        OSError: A file is missing, or the work dir cannot be written to.
+        OSError: A file is missing, the work dir cannot be written to, or the machine failed meanwhile.
     """
     require_keys(config, 'train')
     close_schedules(config)
@@ -46,15 +47,20 @@ def train_config(
     datasets = check_config_splits(config)
     require_writable(config.work_dir, '--work-dir')
     prepare_launch(config, launcher)
+    agree_on_start(config)
     if is_main_process():
         lines = [start] if config.get('resume') else [start, *settle_pretrained(config, model)]
         for line in filter(None, lines):
             print(line)
     prepare_splits(datasets)
     runner = build_runner(config, verbose=verbose)
-    if deterministic:  # mmengine asks for errors, and cross-entropy on a GPU has no deterministic kernel
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    runner.train()
+    if deterministic:
+        settings = ask_for_deterministic_kernels()
+        runner.logger.info(settings)
+        if is_main_process():
+            print(settings)
+    with explained(config, datasets):
+        runner.train()
     return runner
 
 

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 
 from medctx3d.datasets.disk_space import check_disk_space
 from medctx3d.datasets.preparation import FORMAT, Job, plain, prepare_cases, short_hash, sources
-from medctx3d.datasets.prepared_volume import IMAGE_TYPES, open_prepared, read_meta
+from medctx3d.datasets.prepared_volume import IMAGE_TYPES, is_whole, open_prepared, read_meta
 from medctx3d.registry import TASK_UTILS
 from medctx3d.utils.atomic import require_writable
 
@@ -27,7 +27,8 @@ class PreparedStore:
     """Prepared volumes on disk, one folder per case, read through memory maps.
 
     ``root/<load pipeline>/<case>-<sources>/`` holds ``image.npy`` (C, X, Y, Z), ``label.npy`` (1, X, Y, Z),
-    ``foreground.npy`` (voxel positions by class) and ``meta.json``. The two marks in the path are hashes: of the load
+    ``foreground.npy`` (voxel positions by class), ``regions.npy`` (1, X, Y, Z) int32 where region maps are asked for,
+    and ``meta.json``. The two marks in the path are hashes: of the load
     pipeline with the classes, channels and label map, and of the source files' paths, sizes and times. A changed
     pipeline therefore prepares beside the earlier one, which another run may be reading; a case whose source file
     changed replaces its earlier self. A folder appears under its name only when whole.
@@ -113,16 +114,18 @@ class PreparedStore:
 
         Returns:
             A new dictionary with ``image``, ``affine``, ``source_affine``, ``source_shape``, ``case``,
-            ``image_path``, ``label_path``, and for labelled cases ``label`` and ``foreground``.
+            ``image_path``, ``label_path``, for labelled cases ``label`` and ``foreground``, and ``regions`` for cases
+            with a region map.
 
         Raises:
             KeyError: The case was not prepared.
-            FileNotFoundError: Its folder was removed meanwhile.
+            FileNotFoundError: Its folder was removed, or a file of it cut short, meanwhile.
+            OSError: The disk does not answer.
         """
         case = record['case']
         if case not in self._folders:
             raise KeyError(f'case {case!r} was not prepared in {self.root}: call prepare() with it first')
-        if case not in self._open:
+        if case not in self._open or not is_whole(self._open[case]):
             self._open[case] = open_prepared(self._folders[case])
             if len(self._open) > OPEN_VOLUMES:
                 self._open.popitem(last=False)
@@ -133,6 +136,10 @@ class PreparedStore:
         """Voxels (X, Y, Z) of a prepared case."""
         x, y, z = self.open(record)['image'].shape[1:]
         return int(x), int(y), int(z)
+
+    def damaged(self) -> list[str]:
+        """Prepared cases whose files were removed or cut short since."""
+        return [case for case, folder in self._folders.items() if read_meta(folder) is None]
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory map pickles as all its voxels; a spawned worker opens its own.

@@ -14,7 +14,9 @@ from torch import Tensor
 from medctx3d.engine.unwrapped import unwrapped
 
 
-def checkpoint_content(runner: Runner, meta: dict[str, int], *, resumable: bool = True) -> dict[str, Any]:
+def checkpoint_content(
+    runner: Runner, meta: dict[str, int], config_text: str, *, resumable: bool = True
+) -> dict[str, Any]:
     """Collect what ``Runner.resume`` reads.
 
     There is no state of random generators in it: crops are functions of (seed, draw) and everything else of (seed,
@@ -24,6 +26,7 @@ def checkpoint_content(runner: Runner, meta: dict[str, int], *, resumable: bool 
     Args:
         runner: In training.
         meta: ``epoch`` and ``iter`` that are done.
+        config_text: Of the run's config; laying it out takes half a second, so that the caller keeps it.
         resumable: False leaves out optimiser and schedulers.
 
     Returns:
@@ -31,7 +34,7 @@ def checkpoint_content(runner: Runner, meta: dict[str, int], *, resumable: bool 
     """
     meta_of_run: dict[str, Any] = dict(
         meta,
-        cfg=runner.cfg.pretty_text,
+        cfg=config_text,
         seed=runner.seed,
         experiment_name=runner.experiment_name,
         time=time.strftime('%Y%m%d_%H%M%S'),

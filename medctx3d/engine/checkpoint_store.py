@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -17,6 +17,7 @@ from medctx3d.utils.atomic import atomic_path
 
 MANIFEST = 'checkpoints.json'
 POINTER = 'last_checkpoint'
+BEST = 'best_'  # begins the names of checkpoints that hold no optimiser
 _BLOCK = 1 << 22
 
 
@@ -63,9 +64,15 @@ class CheckpointStore:
             OSError: It cannot be written, or reads back otherwise than it was written. Everything else in the folder
                 is as it was.
         """
-        path = self.folder / name
-        entry = StoredCheckpoint(name, step, write_checkpoint(content, path))
-        self._list([old for old in self.entries() if old.file != name] + [entry])
+        path, before = self.folder / name, self.entries()
+        others = [entry for entry in before if entry.file != name]
+
+        def announce(sha256: str) -> None:
+            if len(others) < len(before):  # until the new file has the name, either of the two may bear it
+                self._list([*before, StoredCheckpoint(name, step, sha256)])
+
+        sha256 = write_checkpoint(content, path, announce)
+        self._list([*others, StoredCheckpoint(name, step, sha256)])
         with atomic_path(self.folder / POINTER) as temporary:
             temporary.write_text(str(path), encoding='utf-8')
         return path
@@ -89,8 +96,8 @@ class CheckpointStore:
 
     def is_damaged(self, path: Path) -> bool:
         """Whether a file differs from what the manifest says was written; False for one that it does not list."""
-        digests = {entry.file: entry.sha256 for entry in self.entries()}
-        return path.name in digests and digests[path.name] != file_digest(path)
+        digests = [entry.sha256 for entry in self.entries() if entry.file == path.name]
+        return bool(digests) and file_digest(path) not in digests
 
     def clear_drafts(self) -> None:
         """Remove what a killed process left half written; nobody else may be writing to the folder."""
@@ -113,15 +120,24 @@ class CheckpointStore:
 
     def _by_step(self) -> list[Path]:
         found = [
-            (int(step[1]), path) for path in self.folder.glob('*.pth') if (step := re.search(r'_(\d+)$', path.stem))
+            (int(step[1]), path)
+            for path in self.folder.glob('*.pth')
+            if (step := re.search(r'_(\d+)$', path.stem)) and not path.name.startswith(BEST)
         ]
         return [path for _, path in sorted(found, reverse=True)]
 
 
-def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> str:
+def write_checkpoint(
+    content: dict[str, Any], path: str | os.PathLike[str], announce: Callable[[str], None] | None = None
+) -> str:
     """Write a checkpoint with ``torch.save``, flush it, read it back, and only then give it its name.
 
     The content goes to the disk piece by piece; no second copy of it is built in memory.
+
+    Args:
+        content: Tensors and plain data.
+        path: Of the file.
+        announce: Called with the SHA-256 before the file gets its name.
 
     Returns:
         SHA-256 of the file, in hexadecimal.
@@ -150,6 +166,8 @@ def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> s
                 'the disk or its connection is failing',
                 str(path),
             )
+        if announce is not None:
+            announce(written)
     return written
 
 

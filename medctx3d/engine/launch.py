@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import difflib
 import io
 import itertools
@@ -123,15 +124,19 @@ def prepare_launch(config: Config, launcher: str) -> None:
     if launcher == 'none':
         return
     _choose_wrapper(config)
+    settings = dict((config.get('env_cfg') or {}).get('dist_cfg') or dict(backend='nccl'))
     if torch.cuda.is_available():
         if not is_distributed():  # as the Runner would, but before data are prepared: rank 0 does that alone
-            init_dist(launcher, **((config.get('env_cfg') or {}).get('dist_cfg') or dict(backend='nccl')))
+            init_dist(launcher, **settings)
         return
     if not is_distributed():
+        settings['backend'] = 'gloo'
         if launcher == 'pytorch':
-            torch.distributed.init_process_group('gloo')
+            if 'timeout' in settings:
+                settings['timeout'] = datetime.timedelta(seconds=settings['timeout'])
+            torch.distributed.init_process_group(**settings)
         else:
-            init_dist(launcher, backend='gloo')
+            init_dist(launcher, **settings)
     wrapper = dict(config.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel'))
     wrapper.setdefault('find_unused_parameters', config.get('find_unused_parameters', False))
     wrapper['device_ids'] = None

@@ -28,7 +28,13 @@ class SeekingTrainLoop(IterBasedTrainLoop):
     dataloader_iterator: Iterator[Any]
 
     def run(self) -> nn.Module:
-        """Train to the last iteration."""
+        """Train to the last iteration; hooks with an ``after_loop`` are told however the training ends."""
+        try:
+            return self._run()
+        finally:
+            self.runner.call_hook('after_loop')
+
+    def _run(self) -> nn.Module:
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:

@@ -182,6 +182,7 @@ def test_the_newest_is_found_without_pointer_or_manifest(tmp_path, lost):
         store.add(CONTENT, f'iter_{step}.pth', step)
     for name in ('last_checkpoint', 'checkpoints.json') if lost == 'both' else (lost,):
         (tmp_path / name).unlink()
+    write_checkpoint(CONTENT, tmp_path / 'best_dice_iter_15.pth')  # holds no optimiser
     assert newest_whole(store) == (tmp_path / 'iter_12.pth', '')
 
 

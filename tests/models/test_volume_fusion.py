@@ -148,6 +148,22 @@ def test_a_seed_gives_the_same_levels_on_a_gpu(name):
     assert torch.allclose(answers[0][0], answers[1][0].cpu(), atol=1e-6)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('name', sorted(SAMPLINGS))
+def test_a_step_does_not_wait_for_the_gpu(name):
+    inputs = torch.rand(2, 1, 48, 48, 48, device='cuda')
+    view = dict(type='RandomViews', size=(32, 32, 32), zoom=(0.7, 1.5), per_axis=True)
+    preprocessor = VolumeFusionPreprocessor(
+        4, name, view=view, intensity=dict(type='PercentileCurve'), invert=0.5
+    ).cuda()
+    preprocessor.fuse(inputs)  # memory is set aside
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        preprocessor.fuse(inputs)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
 def test_a_plain_segmentor_with_k_plus_1_classes_learns_the_levels():
     config = tiny_segmentor_config(medcontext=False, num_classes=3)
     model = MODELS.build(dict(config, data_preprocessor=dict(type='VolumeFusionPreprocessor', num_levels=2)))

@@ -31,6 +31,19 @@ def test_arms_in_processes_of_their_own_end_in_one_line_of_json(tool, monkeypatc
     assert figures['sequential']['memory_ratio'] > 0
 
 
+def test_deterministic_kernels_are_compared_with_the_usual_ones(tool, monkeypatch, capsys):
+    few = ['--deterministic', '--steps', '1', '--repeats', '1', '--batch-size', '1', '--cfg-options', *NARROW]
+    monkeypatch.setattr(sys, 'argv', ['step.py', *few])
+    asked = dict(usual=dict(seconds=0.2, megabytes=80, device='CPU'))
+    asked['deterministic'] = dict(asked['usual'], seconds=0.3)
+    monkeypatch.setitem(
+        tool['main'].__globals__, 'run_in_turns', lambda arms, steps: {arm: [asked[arm]] for arm in arms}
+    )
+    tool['main']()
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures['deterministic']['time_ratio'] == 1.5
+
+
 def test_figures_are_medians_and_peaks_over_those_of_the_baseline(tool, capsys):
     def given(*pairs):
         return [dict(seconds=seconds, megabytes=megabytes, device='CPU') for seconds, megabytes in pairs]

@@ -8,6 +8,10 @@ The baseline is the config without teacher and auxiliary heads; the other arms a
 step each in turns, so that what else the machine does falls on all. Times are medians over all steps; memory is the
 peak over the steps, what the process held before them taken off. Ends with one JSON line: `sum.time_ratio`,
 `sum.memory_ratio`, and the same for `sequential` and `concatenated`.
+
+    python tools/benchmark/step.py CONFIG --deterministic
+
+compares the config's own step with and without deterministic kernels instead: `deterministic.time_ratio`.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -28,6 +33,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from rich.console import Console
 from rich.table import Table
 
+from medctx3d.engine.deterministic import ask_for_deterministic_kernels
 from medctx3d.engine.launch import load_config, use_amp
 from medctx3d.models.segmentors import VolumeSegmentor
 from medctx3d.registry import MODELS, register_all_modules
@@ -37,6 +43,7 @@ from medctx3d.utils.command_line import add_config_options, run_tool
 
 CONFIG = str(Path(__file__).resolve().parents[2] / 'configs/medcontext/unet_phantom.py')
 ARMS = ('baseline', 'sum', 'sequential', 'concatenated')
+KERNELS = ('usual', 'deterministic')
 WARM_UP = 2  # steps
 
 
@@ -49,7 +56,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', choices=('float16', 'bfloat16'), help='autocast')
     parser.add_argument('--repeats', type=int, default=2, help='new processes for every arm (default: %(default)s)')
     add_config_options(parser)
-    parser.add_argument('--arm', choices=ARMS, help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--deterministic', action='store_true', help='time usual and deterministic kernels instead of the forms'
+    )
+    parser.add_argument('--arm', choices=ARMS + KERNELS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -59,11 +69,12 @@ def main() -> None:
     if args.arm is not None:
         serve(args)
         return
-    runs = [run_in_turns(args.steps) for _ in range(args.repeats)]
-    show({arm: [answer for run in runs for answer in run[arm]] for arm in ARMS}, args)
+    arms = KERNELS if args.deterministic else ARMS
+    runs = [run_in_turns(arms, args.steps) for _ in range(args.repeats)]
+    show({arm: [answer for run in runs for answer in run[arm]] for arm in arms}, args)
 
 
-def run_in_turns(steps: int) -> dict[str, list[dict]]:
+def run_in_turns(arms: Sequence[str], steps: int) -> dict[str, list[dict]]:
     """One process per arm; each takes a step while the others wait. The answers to the steps that count, by arm."""
     environment = dict(os.environ, OMP_WAIT_POLICY='PASSIVE')  # those that wait must leave the processor alone
     processes = {
@@ -74,9 +85,9 @@ def run_in_turns(steps: int) -> dict[str, list[dict]]:
             text=True,
             env=environment,
         )
-        for arm in ARMS
+        for arm in arms
     }
-    answers: dict[str, list[dict]] = {arm: [] for arm in ARMS}
+    answers: dict[str, list[dict]] = {arm: [] for arm in arms}
     try:
         for _ in range(WARM_UP + steps):
             for arm, process in processes.items():
@@ -102,6 +113,10 @@ def ask(arm: str, process: subprocess.Popen) -> dict:
 
 def serve(args: argparse.Namespace) -> None:
     """Be one arm: a step for every line of input, answered with seconds, MB and the device's name."""
+    if args.arm == 'deterministic':
+        ask_for_deterministic_kernels()
+    elif args.arm == 'usual':
+        torch.backends.cudnn.benchmark = True  # as in configs/_base_/default_runtime.py
     register_all_modules()
     config = load_config(args.config, args.cfg_options)
     config.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
@@ -133,7 +148,7 @@ def build(config: Config, args: argparse.Namespace, device: torch.device) -> tup
     if args.arm == 'baseline':
         for key in ('teacher', 'auxiliary'):
             model_config.pop(key, None)
-    else:
+    elif args.arm in ARMS:
         model_config['passes'] = args.arm
     torch.manual_seed(0)
     model = MODELS.build(model_config).to(device).train()
@@ -169,7 +184,7 @@ def synchronize(device: torch.device) -> None:
 
 def show(answers: dict[str, list[dict]], args: argparse.Namespace) -> None:
     """The table and the JSON line."""
-    device = answers['baseline'][0]['device']
+    device = next(iter(answers.values()))[0]['device']
     table = Table(title=f'{args.config} on {device}')
     for column in ('step', 'ms', 'peak MB', 'time ratio', 'memory ratio'):
         table.add_column(column, justify='left' if column == 'step' else 'right')

@@ -14,6 +14,7 @@ from medctx3d.engine.hooks.ramp_up_hook import RampUpHook
 from medctx3d.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from medctx3d.engine.hooks.trivial_floor_hook import TrivialFloorHook
 from medctx3d.engine.hooks.volume_visualization_hook import VolumeVisualizationHook
+from medctx3d.engine.hooks.watchdog_hook import WatchdogHook
 
 __all__ = [
     'CollapseMonitorHook',
@@ -30,4 +31,5 @@ __all__ = [
     'SafeCheckpointHook',
     'TrivialFloorHook',
     'VolumeVisualizationHook',
+    'WatchdogHook',
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
@@ -16,7 +17,7 @@ _MARK = 'history_buffer'
 
 @HOOKS.register_module()
 class PortableCheckpointHook(Hook):
-    """Write mmengine's log buffers as plain lists and rebuild them on resume.
+    """Write mmengine's log buffers as tensors and rebuild them on resume.
 
     The files then load with ``torch.load(weights_only=True)``, which refuses mmengine's own classes, and need no
     library but torch to be read.
@@ -36,7 +37,8 @@ class PortableCheckpointHook(Hook):
 def _to_plain(value: Any) -> Any:
     if isinstance(value, HistoryBuffer):
         log, count = value.data
-        return {_MARK: [np.asarray(log).tolist(), np.asarray(count).tolist()], 'max_length': value.max_length}
+        arrays = (np.ascontiguousarray(log), np.ascontiguousarray(count))  # lists would take seconds to read back
+        return {_MARK: [torch.from_numpy(array) for array in arrays], 'max_length': value.max_length}
     if isinstance(value, dict):
         return {key: _to_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -50,7 +52,7 @@ def _to_plain(value: Any) -> Any:
 def _from_plain(value: Any) -> Any:
     if isinstance(value, dict):
         if _MARK in value:
-            log, count = value[_MARK]
+            log, count = (np.asarray(numbers) for numbers in value[_MARK])
             return HistoryBuffer(log, count, max_length=value['max_length'])
         return {key: _from_plain(item) for key, item in value.items()}
     return value

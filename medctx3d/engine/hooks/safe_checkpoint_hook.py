@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from medctx3d.engine.checkpoint_content import checkpoint_content
-from medctx3d.engine.checkpoint_store import CheckpointStore, write_checkpoint
+from medctx3d.engine.checkpoint_store import BEST, CheckpointStore, write_checkpoint
 from medctx3d.engine.stop_request import Preempted, StopRequest
 from medctx3d.registry import HOOKS
 
@@ -69,10 +69,12 @@ class SafeCheckpointHook(Hook):
         self._due = False
         self._saved_step = -1
         self._store = CheckpointStore('.')
+        self._config_text = ''
 
     def before_train(self, runner: Runner) -> None:
         """Open the store and listen for signals."""
         self._store = CheckpointStore(runner.work_dir)
+        self._config_text = runner.cfg.pretty_text
         if is_main_process():
             self._store.clear_drafts()
         self.stop.listen()
@@ -119,7 +121,7 @@ class SafeCheckpointHook(Hook):
             return  # NaN: no case of the split has an organ to score
         outdated = hub.get_info('best_ckpt') if best is not None else None
         step = runner.epoch if self.by_epoch else runner.iter
-        name = f'best_{self.save_best.replace("/", "_")}_{self._name(step)}'
+        name = f'{BEST}{self.save_best.replace("/", "_")}_{self._name(step)}'
         hub.update_info('best_score', score)
         hub.update_info('best_ckpt', name)
         self._write_best(runner, name, outdated)
@@ -138,7 +140,7 @@ class SafeCheckpointHook(Hook):
         if step == self._saved_step:
             return
         with _told_where(step, self._store.folder):
-            self._store.add(checkpoint_content(runner, meta), self._name(step), step)
+            self._store.add(checkpoint_content(runner, meta, self._config_text), self._name(step), step)
         self._saved_step = step
         if self.max_keep_ckpts > 0:
             self._store.prune(self.max_keep_ckpts)
@@ -147,7 +149,9 @@ class SafeCheckpointHook(Hook):
     def _write_best(self, runner: Runner, name: str, outdated: str | None) -> None:
         meta = dict(epoch=runner.epoch, iter=runner.iter)
         with _told_where(runner.iter, self._store.folder):
-            write_checkpoint(checkpoint_content(runner, meta, resumable=False), self._store.folder / name)
+            write_checkpoint(
+                checkpoint_content(runner, meta, self._config_text, resumable=False), self._store.folder / name
+            )
         if outdated is not None and outdated != name:
             (self._store.folder / outdated).unlink(missing_ok=True)
 
