@@ -9,8 +9,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from test_resume import Generators, StoppedAfter, interrupt, resumed
 
+from medctx3d.engine.completion import close_schedules
 from medctx3d.engine.hooks import FreezeHook
-from medctx3d.engine.launch import close_schedules
 from medctx3d.registry import HOOKS, PARAM_SCHEDULERS
 
 FREEZE = dict(type='FreezeHook', modules=('network.backbone',))
