@@ -35,6 +35,7 @@ model = dict(
     contrast=dict(type='RegionContrastLoss', max_regions=32, anchors=8, negatives=256),
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.9, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant'),

@@ -32,6 +32,7 @@ model = dict(
     criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular_power=1),
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='CollapseMonitorHook', interval=1000),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant', interval=1000, after=10000),
     '$probe_hook',

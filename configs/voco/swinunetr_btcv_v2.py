@@ -32,6 +32,7 @@ model = dict(
     teacher_of='projector',
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.9, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=1000),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant', interval=1000, after=10000),

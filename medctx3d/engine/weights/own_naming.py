@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medctx3d.engine.weights.naming import FileContent, Naming, Weights, by_patterns, has
@@ -28,12 +28,23 @@ def _read_facts(file: FileContent) -> dict[str, Any]:
     meta = file.beside.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     config = read_config_text(text) if isinstance(text, str) else {}
-    model = config.get('model') or {}
-    backbone = (model.get('network') or {}).get('backbone') or {}
     facts = dict(config=config) if config else {}
-    if backbone.get('type') == 'SwinUNETREncoder':
-        facts['patch_merging'] = backbone.get('patch_merging', 'current')
+    orders = {backbone.get('patch_merging', 'current') for backbone in _swin_backbones(config.get('model'))}
+    if len(orders) == 1:
+        facts['patch_merging'] = orders.pop()
     return facts
+
+
+def _swin_backbones(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Every Swin UNETR encoder in a config, however deep a method holds it."""
+    if isinstance(node, Mapping):
+        if node.get('type') == 'SwinUNETREncoder':
+            yield node
+        for value in node.values():
+            yield from _swin_backbones(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _swin_backbones(value)
 
 
 def _plain(text: str) -> Any:
@@ -49,7 +60,7 @@ OWN = Naming(
     about='checkpoints and published weights of this package: networks, their teachers, pretrained encoders',
     anchor=r'(?:backbone|decode_head|net)\.',
     recognises=_is_ours,
-    rename=by_patterns((r'(.*)', r'\1')),
+    rename=by_patterns((r'((?:backbone|decode_head|net)\..*)', r'\1')),
     encoder=rf'backbone\..*|{PCTNET.encoder}|{FMUNET.encoder}',
     classes=r'(?:decode_head|net)\..*(?:\bouts?\b|out_conv\d|out_layers|output|head|final|logits).*',
     inputs=r'(?:backbone\.)?(?:patch_embed\.proj|vit\.patch_embedding\.patch_embeddings(?:\.1)?|'
