@@ -27,6 +27,11 @@ def image_paths(record: Record) -> list[str]:
     return [str(image)] if isinstance(image, (str, os.PathLike)) else [str(path) for path in image]
 
 
+def record_files(record: Record) -> list[str]:
+    """All files of a record: images, and the label if there is one."""
+    return [*image_paths(record), *([str(record['label'])] if record.get('label') else [])]
+
+
 def check_headers(record: Record, metainfo: Mapping[str, Any]) -> None:
     """Check that a record's files exist and fit together, from their headers alone (about a millisecond a file).
 

@@ -7,11 +7,12 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from medctx3d.datasets.checks import Record, check_cases, check_splits, image_paths
 from medctx3d.utils.atomic import atomic_path
+from medctx3d.utils.data_folders import require_inside
 from medctx3d.utils.volume_file import strip_suffix
 
 
@@ -27,7 +28,8 @@ def decathlon_records(
 
     An entry is ``{"image": ..., "label": ...}``, ``image`` a path or a list of paths, one per channel; ``case`` (id,
     the file name without suffix if missing) and ``subject`` (whose images must stay in one split) may be added. An
-    entry of ``test`` or ``unlabelled`` may be a bare path.
+    entry of ``test`` or ``unlabelled`` may be a bare path. Files lie below ``data_root``, links followed,
+    or in a folder that the user opened (:func:`~medctx3d.utils.data_folders.require_inside`).
 
     Args:
         ann_file: The JSON file; relative to ``data_root`` if it does not exist as it is.
@@ -39,8 +41,8 @@ def decathlon_records(
 
     Raises:
         FileNotFoundError: The JSON, or a file that it lists, does not exist; the message has the full path.
-        ValueError: The JSON is not valid, the split is missing, empty or has a case twice, an entry lacks a key, or a
-            case of this split is also in another.
+        ValueError: The JSON is not valid, the split is missing, empty or has a case twice, an entry lacks a key or
+            leads out of ``data_root``, or a case of this split is also in another.
     """
     ann_file = _find_list(ann_file, data_root)
     records = decathlon_splits(ann_file, data_root)
@@ -217,16 +219,27 @@ def _record(entry: str | dict, base: Path, where: str) -> Record:
         raise ValueError(f'{where}: {wrong[0]!r} is no key of an entry. Rename it to "label".')
     image = entry['image']
     several = isinstance(image, list)
-    files = [os.path.normpath(base / path) for path in (image if several else [image])]
+    files = [_file(path, base, f'{where}["image"]') for path in (image if several else [image])]
     case = entry.get('case') or strip_suffix(files[0])
     if several and 'case' not in entry:
         case = re.sub(r'_\d{4}$', '', case)
+    case = str(case)
+    if case != PureWindowsPath(case).name or case in ('.', '..'):  # results are called so; it knows both separators
+        raise ValueError(f'{where}["case"]: must be a name without folders, it is {case!r}. Rename the case.')
     label = entry.get('label')
-    record = dict(case=str(case), image=files if several else files[0])
-    record['label'] = os.path.normpath(base / label) if label else None
+    record: Record = dict(case=case, image=files if several else files[0])
+    record['label'] = _file(label, base, f'{where}["label"]') if label else None
     if entry.get('subject'):
         record['subject'] = str(entry['subject'])
     return record
+
+
+def _file(path: Any, base: Path, where: str) -> str:
+    if not isinstance(path, str):
+        raise ValueError(f'{where}: must be a path, it is {path!r}. Correct the list.')
+    joined = os.path.normpath(base / path)
+    require_inside(joined, base, where)
+    return joined
 
 
 def _require_files(records: Iterable[Record], why: str) -> None:

@@ -95,6 +95,8 @@ class VolumeDataset(BaseDataset):
             raise ValueError(f'part must be (from, to) with 0 <= from < to <= 1, got {tuple(part)}')
         if seed < 0:
             raise ValueError(f'seed must not be negative, got {seed}')
+        if metainfo and metainfo.get('label_map'):  # a config in JSON has no whole numbers as keys
+            metainfo = dict(metainfo, label_map={int(key): value for key, value in metainfo['label_map'].items()})
         super().__init__(
             ann_file,
             metainfo=metainfo,
