@@ -23,7 +23,7 @@ LISTS = {
         'must be valid JSON',
     ),
     'split misspelt': (
-        lambda s: s.relist(lambda c: c.update(trainig=c.pop('training'))),
+        lambda s: s.relist(lambda c: c.update(trainingset=c.pop('training'))),
         'unusable_list',
         'dataset.json',
         "no split 'training'",
