@@ -81,6 +81,14 @@ class HasAuxiliary(Protocol):
         """Factor on the self-supervised terms of one auxiliary head."""
 
 
+@runtime_checkable
+class HasEmbeddings(Protocol):
+    """A model that compares embeddings, and can show them."""
+
+    def embeddings(self, inputs: Tensor) -> Tensor:
+        """(N, C, X, Y, Z) to the rows (M, D) that its loss compares."""
+
+
 class Planes(NamedTuple):
     """Finished scores of neighbouring planes of a volume.
 

@@ -35,6 +35,8 @@ MODEL_LAYERS = {  # inside models
     'backbones': 1,
     'teachers': 1,
     'preprocessors': 1,
+    'selfsup': 3,
+    'views': 0,
     'networks': 2,
     'segmentors': 3,
 }

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from medctx3d.apis.input_paths import Listed, expand_input
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.grid_file import WRITTEN_SUFFIXES, result_suffix
+from medctx3d.utils.input_paths import Listed, expand_input
 
 _CHANNEL = re.compile(r'(.+)_(\d{4})')  # nnU-Net: <case>_0000.nii.gz, <case>_0001.nii.gz, ...
 
@@ -42,7 +42,7 @@ def find_cases(inputs: Iterable[str | os.PathLike[str]], channels: int = 1, *, s
 
     Args:
         inputs: Volume files, DICOM folders, folders of either, patterns, and lists; see
-            :func:`~medctx3d.apis.input_paths.expand_input`.
+            :func:`~medctx3d.utils.input_paths.expand_input`.
         channels: Channels of the model. With more than one, files ``<case>_0000``, ``<case>_0001``, ... are one case;
             any other file is taken to hold all channels in its last axis.
         split: Which cases of a data list.

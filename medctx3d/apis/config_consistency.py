@@ -13,6 +13,8 @@ from medctx3d.apis.training_consistency import training_problems
 from medctx3d.datasets import VolumeDataset
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
 from medctx3d.models.masking.functional import cell_grid
+from medctx3d.models.preprocessors import VolumeFusionPreprocessor
+from medctx3d.models.selfsup import SelfSupervisor
 from medctx3d.registry import DATASETS, MODELS, closest
 from medctx3d.typing import Size3
 from medctx3d.utils.config_check import ConfigError
@@ -68,9 +70,12 @@ def check_consistency(config: Config, stages: Sequence[str] = ('train', 'val', '
     problems = [*_metainfo_problems(config, metainfo)]
     problems += training_problems(config, model) if 'train' in stages else ()
     network = getattr(model, 'network', None)
-    if isinstance(network, nn.Module) and metainfo and not problems:
-        facts = next(iter(metainfo.values()))
-        windows = _windows(config, model, stages)
+    facts = next(iter(metainfo.values()), None)
+    windows = {} if problems else _windows(config, model, stages)
+    if isinstance(model, SelfSupervisor):
+        if facts is not None and _CROP in windows and not problems:
+            problems += _pretraining_problems(config, model, len(facts['channels']), windows[_CROP])
+    elif isinstance(network, nn.Module) and facts is not None and not problems:
         problems += _network_problems(config, network, facts, windows)
         crop = windows.get(_CROP)
         if crop is not None and not problems:
@@ -138,8 +143,13 @@ def _windows(config: Config, model: nn.Module, stages: Sequence[str]) -> dict[st
     windows = {}
     for step in (_dataset(config, 'train').get('pipeline') or ()) if 'train' in stages else ():
         kind = step.get('type', '') if isinstance(step, dict) else ''
-        if str(kind).endswith('ForegroundCrop') and len(step.get('size') or ()) == 3:
-            windows[_CROP] = tuple(step['size'])
+        for ending, key in (('ForegroundCrop', 'size'), ('.Resized', 'spatial_size')):
+            if str(kind).endswith(ending) and len(step.get(key) or ()) == 3:
+                x, y, z = step[key]
+                fusion = getattr(model, 'data_preprocessor', None)
+                windows[_CROP] = (
+                    fusion.fused_size((x, y, z)) if isinstance(fusion, VolumeFusionPreprocessor) else (x, y, z)
+                )
     roi = getattr(getattr(model, 'inferer', None), 'roi_size', None)
     if isinstance(roi, Sequence) and len(roi) == 3 and min(roi) > 0:
         windows[_ROI] = tuple(roi)
@@ -181,6 +191,20 @@ def _network_problems(
                 'that its strides divide'
             )
     return problems
+
+
+def _pretraining_problems(config: Config, model: SelfSupervisor, channels: int, crop: Size3) -> list[str]:
+    """Whether a pretraining takes a batch of its crops."""
+    count = int((config.get('train_dataloader') or {}).get('batch_size') or 1)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model.eval()(torch.zeros(count, channels, *crop, device='meta'), [], mode='loss')
+    except ValueError as error:  # a component's own words
+        told = f'{count} crops of {channels} channel(s) and {tuple(crop)} voxels ({_CROP})'
+        return [f'{type(model).__name__} cannot take {told}: {_words(error)}']
+    except (NotImplementedError, RuntimeError):  # an operation that needs content; the first iteration will judge
+        return []
+    return []
 
 
 def _stride_rule(network: nn.Module, window: Size3) -> str:

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from torch import nn
 
 from medctx3d.engine.hooks import EMATeacherHook, RampUpHook
+from medctx3d.models.preprocessors import VolumeFusionPreprocessor
 from medctx3d.registry import HOOKS
 
 
@@ -25,6 +26,7 @@ def training_problems(config: Config, model: nn.Module) -> Iterator[str]:
     yield from _teacher_problems(config, model)
     yield from _ramp_problems(config, model)
     yield from _sampler_problems(config)
+    yield from _fusion_problems(config, model)
 
 
 def _teacher_problems(config: Config, model: nn.Module) -> Iterator[str]:
@@ -67,6 +69,30 @@ def _sampler_problems(config: Config) -> Iterator[str]:
                 f'train_dataloader.batch_size is {loader["batch_size"]}, MixedSampler deals blocks of {block} '
                 f'(labelled + unlabelled): choose a multiple of {block}, so that every batch has a labelled volume'
             )
+
+
+def _fusion_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    """What only Volume Fusion asks of batches, crops and classes."""
+    fusion = getattr(model, 'data_preprocessor', None)
+    if not isinstance(fusion, VolumeFusionPreprocessor):
+        return
+    for stage in ('train', 'val'):
+        loader = config.get(f'{stage}_dataloader') or {}
+        dataset = loader.get('dataset') or {}
+        classes = (dataset.get('metainfo') or {}).get('classes')
+        if classes is not None and len(classes) != fusion.num_levels + 1:
+            yield (
+                f'model.data_preprocessor.num_levels is {fusion.num_levels}, which makes {fusion.num_levels + 1} '
+                f'classes; {stage}_dataloader.dataset.metainfo.classes has {len(classes)} ({", ".join(classes)}): '
+                'make them agree'
+            )
+        crops = [step['size'] for step in dataset.get('pipeline') or () if step.get('type') == 'ForegroundCrop']
+        try:
+            fusion.check_batch(loader.get('batch_size', 2))
+            for x, y, z in crops:
+                fusion.fused_size((x, y, z))
+        except ValueError as error:
+            yield f'{stage}_dataloader with model.data_preprocessor: {error}'
 
 
 def _hook_class(hook: Any) -> type:

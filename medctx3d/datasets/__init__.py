@@ -1,6 +1,6 @@
 """Data sets of volumes, the prepared store, sampling."""
 
-from medctx3d.datasets.formats import NNUNetDataset, PairedFolderDataset
+from medctx3d.datasets.formats import NNUNetDataset, PairedFolderDataset, UnlabelledDataset
 from medctx3d.datasets.mixed_sampler import MixedSampler
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.public_datasets import (
@@ -25,6 +25,7 @@ __all__ = [
     'PairedFolderDataset',
     'PreparedStore',
     'SeededSampler',
+    'UnlabelledDataset',
     'VolumeDataset',
     'seed_worker',
 ]

@@ -197,13 +197,14 @@ def check_splits(splits: Mapping[str, Sequence[Record]], *, source: str = '') ->
         )
 
 
-def check_cases(records: Sequence[Record], split: str, source: str) -> None:
+def check_cases(records: Sequence[Record], split: str, source: str, *, labelled: bool = True) -> None:
     """Refuse a split that lists a case twice, or cases without truth where truth is needed.
 
     Args:
         records: The cases of one split.
-        split: Its name; ``test...`` and ``predict...`` need no labels, every other split does.
+        split: Its name; ``test...``, ``predict...`` and ``unlabelled...`` need no labels, every other split does.
         source: File or folder the records come from, for the message.
+        labelled: False: no split needs labels.
 
     Raises:
         ValueError: A duplicate, or a missing label.
@@ -219,10 +220,10 @@ def check_cases(records: Sequence[Record], split: str, source: str) -> None:
                 )
             seen[kind, value] = image_paths(record)[0]
     bare = [str(record['case']) for record in records if not record.get('label')]
-    if bare and not split.startswith(('test', 'predict')):
+    if labelled and bare and not split.startswith(('test', 'predict', 'unlabelled')):
         raise ValueError(
             f'{source}: every case of split {split!r} needs a label, {len(bare)} have none: {few(bare)}. '
-            f'Add "label", or move them to "test".'
+            f'Add "label", or move them to "test" or, for training without labels, to "unlabelled".'
         )
 
 

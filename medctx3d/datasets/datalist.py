@@ -15,17 +15,20 @@ from medctx3d.utils.atomic import atomic_path
 from medctx3d.utils.volume_file import strip_suffix
 
 
-def decathlon_records(ann_file: str | Path, data_root: str | Path = '', split: str = 'training') -> list[Record]:
+def decathlon_records(
+    ann_file: str | Path, data_root: str | Path = '', split: str = 'training', *, labelled: bool = True
+) -> list[Record]:
     """Cases of one split of an MSD/Decathlon JSON.
 
     An entry is ``{"image": ..., "label": ...}``, ``image`` a path or a list of paths, one per channel; ``case`` (id,
     the file name without suffix if missing) and ``subject`` (whose images must stay in one split) may be added. An
-    entry of ``test`` may be a bare path.
+    entry of ``test`` or ``unlabelled`` may be a bare path.
 
     Args:
         ann_file: The JSON file; relative to ``data_root`` if it does not exist as it is.
         data_root: Folder that paths in the file are relative to; the file's own folder if empty.
         split: ``training``, ``validation``, ``test`` or any other key that holds a list.
+        labelled: False: records come without labels, and need none.
 
     Raises:
         FileNotFoundError: The JSON, or a file that it lists, does not exist; the message has the full path.
@@ -44,7 +47,9 @@ def decathlon_records(ann_file: str | Path, data_root: str | Path = '', split: s
         if entries or name == split
     }
     check_splits({split: records[split]}, source=str(ann_file))
-    check_cases(records[split], split, str(ann_file))
+    if not labelled:
+        records[split] = [dict(record, label=None) for record in records[split]]
+    check_cases(records[split], split, str(ann_file), labelled=labelled)
     _require_files(records[split], f'listed in {ann_file} and taken relative to {base}')
     for other in records.keys() - {split}:
         check_splits({split: records[split], other: records[other]}, source=str(ann_file))

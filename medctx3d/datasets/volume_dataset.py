@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
 from monai.transforms import Compose, Flipd, RandAxisFlipd, RandFlipd, Randomizable
@@ -16,8 +17,8 @@ from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, 
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.read_retry import ReadRetry
-from medctx3d.datasets.selection import select_cases
-from medctx3d.datasets.transforms import ForegroundCrop
+from medctx3d.datasets.selection import select_cases, select_part
+from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
 from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
 
@@ -38,6 +39,9 @@ class VolumeDataset(BaseDataset):
             none (see :class:`~medctx3d.datasets.MixedSampler`). With ``cases`` it may be ``split`` itself: the rest of
             the cases then come without labels.
         cases: Ids of the cases of the split that are used, in this order; None uses all.
+        part: Share of the split's subjects that are used, such as (0.1, 1): the same ones in every run, and those of
+            (0, 0.1) are the others. For a pretraining's validation.
+        read_labels: False trains without labels: none is read, and none needs to be there.
         load_pipeline: Deterministic transforms, beginning with ``LoadVolume``; run once per case if there is a store.
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
@@ -66,6 +70,8 @@ class VolumeDataset(BaseDataset):
         split: str = 'training',
         unlabelled_split: str | None = None,
         cases: Sequence[str] | None = None,
+        part: tuple[float, float] = (0.0, 1.0),
+        read_labels: bool = True,
         load_pipeline: Sequence[dict] = (),
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
@@ -78,6 +84,8 @@ class VolumeDataset(BaseDataset):
     ) -> None:
         if crops_per_volume < 1:
             raise ValueError(f'crops_per_volume must be at least 1, got {crops_per_volume}')
+        if not 0 <= part[0] < part[1] <= 1:
+            raise ValueError(f'part must be (from, to) with 0 <= from < to <= 1, got {tuple(part)}')
         if seed < 0:
             raise ValueError(f'seed must not be negative, got {seed}')
         super().__init__(
@@ -93,6 +101,7 @@ class VolumeDataset(BaseDataset):
         self.split = split
         self.unlabelled_split = unlabelled_split
         self.cases = None if cases is None else tuple(cases)
+        self.part, self.read_labels = part, read_labels
         self.crops_per_volume = crops_per_volume
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
@@ -119,8 +128,11 @@ class VolumeDataset(BaseDataset):
     def read_list(self) -> None:
         """Read the cases into ``data_list``; no other file is opened."""
         records = self.load_data_list()
+        if not self.read_labels:
+            records = [dict(record, label=None) for record in records]
         if self.cases is not None:
             records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
+        records = select_part(records, self.part, f'{self.ann_file}: split {self.split!r}')
         self.data_list = records + self._unlabelled(records)
 
     def check_headers(self) -> None:
@@ -132,13 +144,14 @@ class VolumeDataset(BaseDataset):
         """Prepare what the store lacks; without a store, load every volume once to see that it can be used."""
         if self.store is not None:
             self.store.prepare(self.data_list, self.load_pipeline, self._metainfo, progress=get_rank() == 0)
+            self._refuse_small(self.store)
             return
         for record in self.data_list:
             as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
     def load_data_list(self) -> list[dict]:
         """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""
-        return decathlon_records(self.ann_file, self.data_root, self.split)
+        return decathlon_records(self.ann_file, self.data_root, self.split, labelled=self.read_labels)
 
     def labelled_draws(self) -> tuple[list[int], list[int]]:
         """The draws of one epoch from volumes with a label, and those from volumes without."""
@@ -194,8 +207,17 @@ class VolumeDataset(BaseDataset):
 
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
-            return self.store.open(record)
+            sample = self.store.open(record)
+            if isinstance(self.pipeline.transforms[0], (ForegroundCrop, PackVolume)):
+                return sample  # they copy what they take out of the maps
+            return {key: np.array(value) if isinstance(value, np.memmap) else value for key, value in sample.items()}
         return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
+
+    def _refuse_small(self, store: PreparedStore) -> None:
+        """Refuse volumes that are smaller than crops which must not be padded."""
+        for transform in self.pipeline.transforms:
+            if isinstance(transform, ForegroundCrop):
+                transform.check_volumes({record['case']: store.shape(record) for record in self.data_list})
 
     def _note_padding(self, store: PreparedStore) -> None:
         """Say here, before workers start, what every one of them would otherwise say for itself."""

@@ -1,5 +1,29 @@
 """Networks, heads, losses, masking, teachers and the segmentor that joins them."""
 
-from medctx3d.models import backbones, blocks, heads, losses, masking, networks, preprocessors, segmentors, teachers
+from medctx3d.models import (
+    backbones,
+    blocks,
+    heads,
+    losses,
+    masking,
+    networks,
+    preprocessors,
+    segmentors,
+    selfsup,
+    teachers,
+    views,
+)
 
-__all__ = ['backbones', 'blocks', 'heads', 'losses', 'masking', 'networks', 'preprocessors', 'segmentors', 'teachers']
+__all__ = [
+    'backbones',
+    'blocks',
+    'heads',
+    'losses',
+    'masking',
+    'networks',
+    'preprocessors',
+    'segmentors',
+    'selfsup',
+    'teachers',
+    'views',
+]

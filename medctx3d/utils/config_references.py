@@ -27,13 +27,14 @@ def resolve_references(config: Config) -> None:
     Raises:
         ConfigError: References to names that are not there; the message has the place of each.
     """
-    missing = []
-    for holder, key, name, place in list(_references(config, '')):
-        value = config.get(name)
-        if value is None or _is_reference(value):
-            missing.append(f"{place}='${name}'")
-        else:
-            holder[key] = copy.deepcopy(value)
+    missing: list[str] = []
+    while not missing and (found := list(_references(config, ''))):  # a value may hold references of its own
+        for holder, key, name, place in found:
+            value = config.get(name)
+            if value is None or _is_reference(value) or name == place.partition('.')[0]:
+                missing.append(f"{place}='${name}'")
+            else:
+                holder[key] = copy.deepcopy(value)
     if missing:
         raise ConfigError(
             f'{config.filename or "the config"}: no value at the top of the config for {", ".join(missing)}: define '

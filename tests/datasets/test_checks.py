@@ -232,6 +232,8 @@ def test_case_listed_twice_is_refused_but_two_scans_of_a_subject_are_not() -> No
 def test_only_test_cases_may_lack_labels() -> None:
     bare = [dict(case=f'c{i}', image=f'{i}.nii', label=None) for i in range(7)]
     check_cases(bare, 'test', 'x.json')
+    check_cases(bare, 'unlabelled', 'x.json')
+    check_cases(bare, 'training', 'x.json', labelled=False)
     with pytest.raises(ValueError, match='7 have none: c0, c1, c2, c3, c4 and 2 more') as error:
         check_cases(bare, 'training', 'x.json')
     says(error, 'x.json', 'Add "label"')

@@ -7,7 +7,7 @@ from tiny_volumes import LOAD, METAINFO, write_case, write_list
 
 from medctx3d.datasets import HippocampusDataset, VolumeDataset
 from medctx3d.datasets.layouts import paired_subject
-from medctx3d.datasets.selection import select_cases
+from medctx3d.datasets.selection import select_cases, select_part
 
 RECORDS = [dict(case=name, image=f'{name}.nii.gz') for name in 'abcdefg']
 
@@ -24,6 +24,21 @@ def test_a_case_that_is_not_there_is_named_with_those_that_are():
 def test_a_case_asked_for_twice_is_refused():
     with pytest.raises(ValueError, match='named more often: b'):
         select_cases(RECORDS, ('a', 'b', 'b'), 'list')
+
+
+def test_parts_divide_the_subjects_whatever_else_is_listed():
+    records = [dict(case=f'c{i}', image=f'c{i}.nii.gz', subject=f'p{i // 2}') for i in range(60)]
+    kept, held_out = (select_part(records, part, 'list') for part in ((0.0, 0.7), (0.7, 1.0)))
+    assert sorted(map(str, kept + held_out)) == sorted(map(str, records))
+    assert not {record['subject'] for record in kept} & {record['subject'] for record in held_out}
+    assert 5 < len(held_out) < 35
+    assert [r for r in select_part(records[::-1], (0.7, 1.0), 'list')][::-1] == held_out
+    assert select_part(records[:20], (0.7, 1.0), 'list') == [record for record in held_out if record in records[:20]]
+
+
+def test_a_part_without_a_case_is_refused():
+    with pytest.raises(ValueError, match=r'list: part=\(0\.0, 1e-09\) holds none of its 7 cases'):
+        select_part(RECORDS, (0.0, 1e-9), 'list')
 
 
 def test_a_data_set_of_some_cases_uses_the_store_of_all(tmp_path):

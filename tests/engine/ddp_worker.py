@@ -5,21 +5,25 @@ from pathlib import Path
 
 import torch
 from helpers_engine import run_config, train
+from mmengine.config import Config
 from mmengine.dist import get_rank
+from tiny_pretraining import METHODS
 from torch import Tensor, nn
 
 from medctx3d.engine.launch import prepare_launch
 from medctx3d.models.heads import AuxiliaryHead
 from medctx3d.models.masking import MaskingStrategy
-from medctx3d.registry import HEADS, MASKINGS
+from medctx3d.models.views import Crops, PositionCrops
+from medctx3d.registry import HEADS, MASKINGS, MODELS
 
 # name, whose first word names the training of one process to compare with: form and number of auxiliary heads
-ONE_PROCESS = {'masked': ('sum', 1), 'masked_and_small': ('sum', 2)}
+ONE_PROCESS = {'masked': ('sum', 1), 'masked_and_small': ('sum', 2), 'voco': ('', 0)}
 TWO_PROCESSES = {
     'masked': ('sum', 1),
     'masked sequential': ('sequential', 1),
     'masked concatenated': ('concatenated', 1),
     'masked_and_small sequential': ('sequential', 2),
+    'voco': ('', 0),
 }
 
 
@@ -46,11 +50,36 @@ class SmallFeatures(AuxiliaryHead):
         return {'loss_small': (self.scale * pooled).mean()}
 
 
+@MODELS.register_module()
+class EqualCrops(PositionCrops):
+    """The same places in every volume, so that one process and two cut alike."""
+
+    def forward(self, windows: Tensor) -> Crops:
+        with torch.random.fork_rng():
+            parts = []
+            for window in windows:
+                torch.manual_seed(0)
+                parts.append(super().forward(window[None]))
+        return Crops(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def volume_contrast(config: Config) -> None:
+    """Make a training one of VoCo, teacher and all."""
+    config.model = dict(
+        METHODS['voco_v1'], crops=dict(type='EqualCrops', grid=(2, 2, 2), base_size=(8, 8, 8), rotate_prob=0)
+    )
+    config.train_dataloader.dataset.update(read_labels=False)
+    config.val_dataloader = config.val_evaluator = config.val_cfg = None
+
+
 def train_in_turn(root: str | Path, work_dir: str | Path, launcher: str) -> None:
     for name, (passes, heads) in (ONE_PROCESS if launcher == 'none' else TWO_PROCESSES).items():
         config = run_config(root, f'{work_dir}/{launcher}_{name}', iterations=4)
-        config.model.passes = passes
-        config.model.auxiliary.medcontext.masking = dict(type='EveryOther', ratio=0.5)
+        if name == 'voco':
+            volume_contrast(config)
+        else:
+            config.model.passes = passes
+            config.model.auxiliary.medcontext.masking = dict(type='EveryOther', ratio=0.5)
         if heads == 2:
             config.model.auxiliary.small = dict(type='SmallFeatures')
             config.optim_wrapper.accumulative_counts = 2

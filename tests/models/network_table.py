@@ -38,6 +38,11 @@ def split(backbone: dict[str, Any], decode_head: dict[str, Any]) -> dict[str, An
     )
 
 
+def own(name: str, **arguments: Any) -> dict[str, Any]:
+    """A whole network of the package."""
+    return dict(type='WholeNet', net=dict(type=name, in_channels=1, num_classes=CLASSES, **arguments))
+
+
 def whole(name: str, **arguments: Any) -> dict[str, Any]:
     """A network of MONAI."""
     net = dict(type=f'monai.networks.nets.{name}', in_channels=1, out_channels=CLASSES, spatial_dims=3, **arguments)
@@ -136,6 +141,18 @@ NETWORKS: dict[str, Tiny] = {
         split(dict(type='PCRLv2Encoder', channels=(16, 16, 32)), dict(type='PCRLv2Decoder')),
         crops=[(16, 16, 8), (20, 8, 12)],
         refused=(16, 16, 6),
+    ),
+    'pctnet': Tiny(
+        own('PCTNet', channels=(4, 4, 8, 8, 8), num_heads=(2, 2, 2), windows=(2, 2, 2), levels=4, drop_path_rate=0),
+        crops=[(32, 32, 16), (48, 32, 24)],
+        levels=[(1, 1, 1), (2, 2, 1), (4, 4, 2), (8, 8, 4)],
+        refused=(16, 16, 12),
+    ),
+    'fmunet': Tiny(
+        own('FMUNet', channels=(4, 4, 8, 8, 8), mode=1, levels=4),
+        crops=[(32, 16, 8), (32, 32, 24)],
+        levels=[(1, 1, 1), (2, 2, 1), (4, 4, 2), (8, 8, 4)],
+        refused=(16, 16, 12),
     ),
     'dynunet': Tiny(
         whole(

@@ -44,3 +44,16 @@ def test_the_command_line_has_the_last_word_everywhere() -> None:
 def test_a_variable_that_nothing_refers_to_is_refused_on_the_command_line() -> None:
     with pytest.raises(ConfigError, match="nothing reads 'data_root'"):
         load_config(BTCV, {'data_root': 'elsewhere'})
+
+
+def test_a_value_may_refer_to_others_in_turn() -> None:
+    config = Config(dict(outer='$inner', uses=dict(probe='$hook'), hook=dict(size='$side'), inner=1, side=3))
+    config.pop('outer')
+    resolve_references(config)
+    assert config.uses.probe.size == config.hook.size == 3
+
+
+def test_a_value_that_refers_to_itself_is_refused() -> None:
+    config = Config(dict(hook=dict(again='$hook')))
+    with pytest.raises(ConfigError, match=r"hook\.again='\$hook'"):
+        resolve_references(config)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from monai.transforms import RandomizableTransform
 from torch.utils.data import get_worker_info
 
+from medctx3d.datasets.checks import few
 from medctx3d.datasets.foreground_index import Balance, ForegroundIndex
 from medctx3d.registry import TRANSFORMS
 
@@ -33,6 +34,7 @@ class ForegroundCrop(RandomizableTransform):
         balance: ``'class'``: every class of the volume is equally often the centre; ``'voxel'``: every foreground
             voxel is.
         pad_value: Intensity of padding; None takes each channel's minimum in the crop.
+        small: What to do about volumes smaller than the crop: ``'pad'`` them, or ``'refuse'`` them.
         foreground_per_class: Most voxels listed per class where the sample brings no index and it is made here.
 
     Raises:
@@ -47,6 +49,7 @@ class ForegroundCrop(RandomizableTransform):
         neg: float = 1.0,
         balance: Balance = 'class',
         pad_value: float | None = None,
+        small: Literal['pad', 'refuse'] = 'pad',
         foreground_per_class: int = 20000,
     ) -> None:
         super().__init__()
@@ -56,7 +59,10 @@ class ForegroundCrop(RandomizableTransform):
             raise ValueError(f'pos and neg must not be negative and not both 0, got pos={pos}, neg={neg}')
         if balance not in ('class', 'voxel'):
             raise ValueError(f"balance must be 'class' or 'voxel', got {balance!r}")
+        if small not in ('pad', 'refuse'):
+            raise ValueError(f"small must be 'pad' or 'refuse', got {small!r}")
         self.size = tuple(int(edge) for edge in size)
+        self.small = small
         self.positive = pos / (pos + neg)
         self.balance = balance
         self.pad_value = pad_value
@@ -84,6 +90,7 @@ class ForegroundCrop(RandomizableTransform):
             The same with ``image`` a float32 tensor (C, *size), ``label`` an integer tensor (1, *size), ``affine``
             moved to the crop's corner, and without ``foreground``.
         """
+        self.check_volumes({data.get('case', ''): data['image'].shape[1:]})
         self.note_padding(data['image'].shape[1:], data.get('case', ''))
         self.randomize(data)
         cropped = {key: value for key, value in data.items() if key != 'foreground'}
@@ -96,6 +103,29 @@ class ForegroundCrop(RandomizableTransform):
             affine[:3, 3] += affine[:3, :3] @ np.asarray(self.start)
             cropped['affine'] = affine
         return cropped
+
+    def check_volumes(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Refuse volumes that are smaller than the crop, if they are not to be padded.
+
+        Args:
+            shapes: Voxels (X, Y, Z) by case.
+
+        Raises:
+            ValueError: Up to five of them with their voxels, and the largest crop that fits into all.
+        """
+        if self.small == 'pad':
+            return
+        tight = [
+            f'{case} {tuple(shape)}'
+            for case, shape in shapes.items()
+            if any(n < edge for n, edge in zip(shape, self.size, strict=True))
+        ]
+        if tight:
+            fits = tuple(min(sides) for sides in zip(*shapes.values(), strict=True))
+            raise ValueError(
+                f'volumes must not be smaller than the crop of {self.size} voxels, {len(tight)} of {len(shapes)} are: '
+                f"{few(tight)}. Crops of up to {fits} fit into all: set patch_size, or allow padding with small='pad'"
+            )
 
     def note_padding(self, shape: Sequence[int], case: str) -> None:
         """Say once that crops are larger than a volume.

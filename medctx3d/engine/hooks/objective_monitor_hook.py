@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from medctx3d.engine.left_alone import left_alone
 from medctx3d.engine.unwrapped import unwrapped
 from medctx3d.registry import HOOKS
 from medctx3d.utils.collapse import collapse_indicators
@@ -66,7 +65,7 @@ class ObjectiveMonitorHook(Hook):
         model = unwrapped(runner)
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
         scale = float(scaler.get_scale()) if scaler is not None else 1.0
-        with _left_alone(model), runner.optim_wrapper.optim_context(model):
+        with left_alone(model), runner.optim_wrapper.optim_context(model):
             data = model.data_preprocessor(data_batch, True)
             terms = model(**data, mode='loss')
             norms = gradient_norms(model, terms, scale)
@@ -126,15 +125,3 @@ def gradient_norms(model: nn.Module, terms: dict[str, Tensor], scale: float = 1.
         gradients = torch.autograd.grad(total * scale, weights, retain_graph=True, allow_unused=True)
         norms[name] = float(torch.stack([g.float().norm() for g in gradients if g is not None]).norm()) / scale
     return norms
-
-
-@contextmanager
-def _left_alone(model: nn.Module) -> Iterator[None]:
-    """Buffers (BatchNorm statistics) and random states as they were before."""
-    before = [buffer.clone() for buffer in model.buffers()]
-    devices = sorted({weight.device.index for weight in model.parameters() if weight.is_cuda})
-    with torch.random.fork_rng(devices=devices):
-        yield
-    with torch.no_grad():
-        for buffer, value in zip(model.buffers(), before, strict=True):
-            buffer.copy_(value)

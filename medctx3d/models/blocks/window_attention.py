@@ -80,16 +80,32 @@ class WindowAttention(nn.Module):
         return self.output(mixed.transpose(1, 2).flatten(2))
 
     def _bias(self, windows: Windows, count: int) -> Tensor:
-        """B + M: (1, heads, T, T) where all windows are alike, else (count, heads, T, T)."""
+        """B + M; see :func:`window_bias`."""
         rows = position_rows(
             windows.size, self.window, published=self.published_position_index, device=self.position_table.device
         )
-        bias = F.embedding(rows, self.position_table).permute(2, 0, 1)[None]
-        if not (self.shift_mask and windows.joins_strangers):
-            return bias
-        apart = ~windows.neighbours(bias.device)[:, None]
-        bias = bias.masked_fill(apart, -math.inf)  # (windows, heads, T, T)
-        return bias.repeat(count // bias.shape[0], 1, 1, 1)
+        apart = self.shift_mask and windows.joins_strangers
+        together = windows.neighbours(rows.device) if apart else None
+        return window_bias(self.position_table, rows, together, count)
+
+
+def window_bias(table: Tensor, rows: Tensor, together: Tensor | None, count: int) -> Tensor:
+    """B + M: what is added to the scores before the softmax.
+
+    Args:
+        table: (rows, heads), the learned bias.
+        rows: (T, T), which row each pair of tokens reads.
+        together: (windows, T, T) bool, see :meth:`Windows.neighbours`; None: all windows are alike.
+        count: Windows of the whole batch.
+
+    Returns:
+        (1, heads, T, T) where all windows are alike, else (count, heads, T, T).
+    """
+    bias = F.embedding(rows, table).permute(2, 0, 1)[None]
+    if together is None:
+        return bias
+    bias = bias.masked_fill(~together[:, None], -math.inf)  # (windows, heads, T, T)
+    return bias.repeat(count // bias.shape[0], 1, 1, 1)
 
 
 def position_rows(window: Size3, table_window: Size3, *, published: bool, device: torch.device | str) -> Tensor:
@@ -107,9 +123,24 @@ def position_rows(window: Size3, table_window: Size3, *, published: bool, device
     Returns:
         (T, T) row numbers.
     """
+    return relative_rows(window, table_window, _factors(table_window, published), device=device)
+
+
+def relative_rows(window: Size3, table_window: Size3, factors: Size3, *, device: torch.device | str) -> Tensor:
+    """The row of each pair of tokens: their offset along each axis, counted from 0, times that axis' factor, summed.
+
+    Args:
+        window: Tokens of the window along its axes, in raster order, T in all.
+        table_window: The window that the table was made for, not smaller.
+        factors: By how many rows one token further along each axis is.
+        device: Where to compute.
+
+    Returns:
+        (T, T) row numbers.
+    """
     axes = [torch.arange(side, device=device) for side in window]
     row: Tensor = torch.zeros((), dtype=torch.long, device=device)
-    places, factors = torch.meshgrid(*axes, indexing='ij'), _factors(table_window, published)
+    places = torch.meshgrid(*axes, indexing='ij')
     for place, side, factor in zip(places, table_window, factors, strict=True):
         place = place.flatten()
         row = row + (place[:, None] - place[None, :] + side - 1) * factor

@@ -57,10 +57,11 @@ class Windows(NamedTuple):
         x, y, z = self.grid
         return tokens[:, :x, :y, :z]
 
-    def neighbours(self, device: torch.device) -> Tensor:
+    def neighbours(self, device: torch.device, *, see_padding: bool = False) -> Tensor:
         """(windows, T, T) bool: which tokens of a window belong to one piece of the grid.
 
-        Tokens from opposite borders, brought together by the roll, do not; padding belongs to nothing but padding.
+        Tokens from opposite borders, brought together by the roll, do not; padding belongs to nothing but padding,
+        or with ``see_padding`` to the border that it continues.
         """
         piece = torch.zeros((1, 1, 1), dtype=torch.long, device=device)
         padding = torch.zeros((1, 1, 1), dtype=torch.bool, device=device)
@@ -71,7 +72,7 @@ class Windows(NamedTuple):
             wrapped = (position >= length - self.shift[axis]).view(shape)
             beyond = ((position + self.shift[axis]) % length >= self.grid[axis]).view(shape)
             piece, padding = piece + wrapped * 2**axis, padding | beyond
-        pieces = torch.where(padding, _PADDING, piece)
+        pieces = piece if see_padding else torch.where(padding, _PADDING, piece)
         rows = _split(pieces[None, ..., None], self.counts, self.size)[..., 0]  # (windows, T)
         return rows[:, :, None] == rows[:, None, :]
 
@@ -90,6 +91,21 @@ def fit_windows(grid: Size3, size: Size3, *, shifted: bool) -> Windows:
     x, y, z = (min(side, wanted) for side, wanted in zip(grid, size, strict=True))
     sx, sy, sz = (wanted // 2 if shifted and side > wanted else 0 for side, wanted in zip(grid, size, strict=True))
     return Windows(grid, (x, y, z), (sx, sy, sz))
+
+
+def published_windows(grid: Size3, size: Size3, *, shifted: bool) -> Windows:
+    """Lay windows as the published code of PCT-Net and nnFormer does: by the shortest axis.
+
+    Where that axis is not longer than the window, the window becomes a cube of its length, and no axis is shifted.
+
+    Args:
+        grid: Tokens along the axes.
+        size: Tokens of a window where there are enough, a cube.
+        shifted: Whether the windows begin half a window later.
+    """
+    edge = min(*grid, *size)
+    shift = edge // 2 if shifted and min(grid) > size[0] else 0
+    return Windows(grid, (edge, edge, edge), (shift, shift, shift))
 
 
 def _split(tokens: Tensor, counts: Size3, size: Size3) -> Tensor:

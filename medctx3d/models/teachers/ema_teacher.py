@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from medctx3d.registry import MODELS
-from medctx3d.typing import SegOutput
 
 Precision = Literal['bfloat16', 'float16']
 
@@ -51,8 +50,8 @@ class EMATeacher(nn.Module):
         return super().train(mode and not self.always_eval)
 
     @torch.no_grad()
-    def forward(self, inputs: Tensor) -> SegOutput:
-        """Answer on the clean volume (N, C, X, Y, Z), without gradient.
+    def forward(self, inputs: Tensor) -> Any:
+        """The network's answer on (N, C, X, Y, Z), or on what else it takes, without gradient.
 
         Raises:
             RuntimeError: The teacher never received the student's weights.
@@ -71,7 +70,8 @@ class EMATeacher(nn.Module):
     def primed(self) -> bool:
         """Whether the student was copied at least once; also true after loading a checkpoint of such a teacher."""
         if not self._primed:
-            self._primed = bool(self.steps > 0)  # one host synchronisation in the life of the teacher
+            # one host synchronisation in the life of the teacher; without content, shapes alone are asked for
+            self._primed = self.steps.is_meta or bool(self.steps > 0)
         return self._primed
 
     _primed = False

@@ -1,0 +1,27 @@
+"""PCT-Net on the brain tumours with MedContext (arXiv 2402.17725). Baseline: ../pctnet/pctnet_brain_tumour.py"""
+
+_base_ = [
+    '../_base_/models/pctnet.py',
+    '../_base_/datasets/brain_tumour.py',
+    '../_base_/schedules/adam_6k.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    network=dict(net=dict(mode=0)),
+    teacher=dict(type='EMATeacher'),
+    auxiliary=dict(
+        medcontext=dict(
+            type='MedContextHead',
+            masking=dict(type='TubeMask', ratio=0.4, axis=2),  # the same cells hidden in every axial slice
+            patch_size=(16, 16, 16),
+            consistency=dict(type='KLConsistencyLoss'),
+            weight=0.5,
+        )
+    ),
+)
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.996, end_decay=1.0),
+    dict(type='RampUpHook', share=0.1),
+    dict(type='ObjectiveMonitorHook', interval=500),
+]

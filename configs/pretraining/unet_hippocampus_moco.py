@@ -1,0 +1,27 @@
+"""Momentum contrast of whole volumes: a control of the pretrainings."""
+
+_base_ = [
+    '../_base_/models/unet_small.py',
+    '../_base_/datasets/hippocampus_images.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='MoCo',
+    network=dict(
+        type='EmbeddingNet',
+        backbone={{_base_.model.network.backbone}},
+        projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='layer'),
+    ),
+    views=dict(type='RandomViews', size=(24, 32, 24), zoom=(0.8, 1.25), flip_axes=(0, 1, 2)),
+    jitter=dict(type='IntensityJitter'),
+    teacher=dict(type='EMATeacher'),
+    queue_size=512,
+)
+custom_hooks = [
+    dict(type='EMATeacherHook', decay=0.99, schedule='constant'),
+    dict(type='CollapseMonitorHook', interval=100),
+    '$probe_hook',
+]

@@ -1,0 +1,25 @@
+"""PCT-Net on BTCV, from Volume Fusion. Scratch: ../pctnet/pctnet_btcv.py
+
+The file is what pctnet_btcv.py left in its work dir; the variable PRETRAINED names another.
+"""
+
+_base_ = [
+    '../_base_/models/pctnet.py',
+    '../_base_/datasets/btcv.py',
+    '../_base_/schedules/adam_6k.py',
+    '../_base_/default_runtime.py',
+]
+
+patch_size = (128, 128, 64)  # voxels
+spacing = (0.7578, 0.7578, 3.0)  # mm
+train_dataloader = dict(batch_size=2)
+model = dict(
+    network=dict(
+        init_cfg=dict(
+            type='PretrainedExcept',
+            checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/pctnet_btcv/iter_100000.pth}}',
+            prefix='network.',
+            leave_out=('net.*.out_conv?.conv.2.*',),  # levels are no organs
+        ),
+    ),
+)

@@ -1,0 +1,23 @@
+"""A small U-Net on the hippocampus, from Volume Fusion. Scratch: ../unet/unet_hippocampus.py
+
+The file is what unet_hippocampus.py left in its work dir; the variable PRETRAINED names another.
+"""
+
+_base_ = [
+    '../_base_/models/unet_small.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
+model = dict(
+    network=dict(
+        init_cfg=dict(
+            type='PretrainedExcept',
+            checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/unet_hippocampus/iter_1500.pth}}',
+            prefix='network.',
+            leave_out=('decode_head.outs.*',),  # levels are no organs
+        ),
+    ),
+)

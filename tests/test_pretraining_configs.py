@@ -1,0 +1,46 @@
+"""Contract of every config that pretrains."""
+
+import pytest
+import torch
+from test_configs import PRETRAININGS, load
+
+from medctx3d.apis.config_consistency import check_consistency
+from medctx3d.models.selfsup import SelfSupervisor
+from medctx3d.registry import MODELS
+
+OWN = [name for name in PRETRAININGS if '/volume_fusion/' not in name]  # that one is a segmentor with other labels
+
+
+@pytest.mark.parametrize('name', PRETRAININGS)
+def test_no_label_is_read_and_no_test_case_is_touched(name):
+    config = load(name)
+    dataset = config.train_dataloader.dataset
+    assert dataset.get('read_labels') is False or dataset.type == 'UnlabelledDataset'
+    assert dataset.get('split', 'training') == 'training'
+    assert config.get('test_dataloader') is None
+
+
+@pytest.mark.parametrize('name', PRETRAININGS)
+def test_its_parts_fit_one_another(name):
+    check_consistency(load(name), ['train'])
+
+
+@pytest.mark.parametrize('name', OWN)
+def test_teacher_and_hook_come_together_and_collapse_is_watched(name):
+    config = load(name)
+    hooks = [hook['type'] for hook in config.custom_hooks]
+    assert ('EMATeacherHook' in hooks) == (config.model.get('teacher') is not None)
+    assert {'CollapseMonitorHook', 'ProbeHook'} <= set(hooks)
+
+
+@pytest.mark.parametrize('name', [name for name in OWN if 'swinunetr' not in name])
+def test_a_step_reaches_every_parameter(name):
+    config = load(name)
+    model = MODELS.build(config.model).train()
+    assert isinstance(model, SelfSupervisor)
+    model.prime_teacher()
+    step = next(step for step in config.train_dataloader.dataset.pipeline if 'PackVolume' not in step['type'])
+    inputs = torch.rand(2, 1, *step.get('size', step.get('spatial_size')))
+    total, _ = model.parse_losses(model(inputs, [], mode='loss'))
+    total.backward()
+    assert [key for key, weight in model.network.named_parameters() if weight.grad is None] == []
