@@ -24,10 +24,13 @@ class SegOutput(NamedTuple):
     Attributes:
         logits: Scores before the softmax, highest resolution first; ``logits[0]`` is (N, K, X, Y, Z).
         features: Encoder features, finest first, each (N, Ci, X/s, Y/s, Z/s); empty for a :class:`WholeNet`.
+        decoded: The decoder's finest features (N, C, X/s, Y/s, Z/s), from which ``logits[0]`` are projected; None
+            where the decoder does not hand them out.
     """
 
     logits: tuple[Tensor, ...]
     features: tuple[Tensor, ...] = ()
+    decoded: Tensor | None = None
 
 
 class View(NamedTuple):

@@ -161,6 +161,7 @@ def test_every_model_takes_a_step_on_its_own_crop_that_reaches_every_parameter(n
     crop = config.model.inferer.roi_size
     sample = VolumeDataSample()
     sample.gt_sem_seg = VolumeData(data=torch.zeros(1, *crop, dtype=torch.long, device='meta'))
+    sample.gt_regions = VolumeData(data=torch.ones(1, *crop, dtype=torch.int32, device='meta'))
     inputs = torch.zeros(2, config.in_channels, *crop, device='meta')
     total, _ = model.parse_losses(model(inputs, [sample, sample], mode='loss'))
     total.backward()

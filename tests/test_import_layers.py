@@ -40,7 +40,7 @@ MODEL_LAYERS = {  # inside models
     'networks': 2,
     'segmentors': 3,
 }
-EXTRAS = {'mmcv', 'timm', 'tensorboard', 'torchvision'}  # may be absent: only inside functions
+EXTRAS = {'mmcv', 'numba', 'timm', 'tensorboard', 'torchvision'}  # may be absent: only inside functions
 FILES = sorted(path for path in PACKAGE.rglob('*.py') if path != PACKAGE / '__init__.py')
 
 

@@ -7,8 +7,15 @@ from test_configs import PRETRAININGS, load
 from medctx3d.apis.config_consistency import check_consistency
 from medctx3d.models.selfsup import SelfSupervisor
 from medctx3d.registry import MODELS
+from medctx3d.structures import VolumeData, VolumeDataSample
 
 OWN = [name for name in PRETRAININGS if '/volume_fusion/' not in name]  # that one is a segmentor with other labels
+
+
+def blocks(shape):
+    """Regions of 8^3 voxels."""
+    x, y, z = torch.meshgrid(*(torch.arange(side) // 8 for side in shape), indexing='ij')
+    return VolumeData(data=(1 + x + 10 * y + 100 * z).int()[None])
 
 
 @pytest.mark.parametrize('name', PRETRAININGS)
@@ -29,7 +36,7 @@ def test_its_parts_fit_one_another(name):
 def test_teacher_and_hook_come_together_and_collapse_is_watched(name):
     config = load(name)
     hooks = [hook['type'] for hook in config.custom_hooks]
-    assert ('EMATeacherHook' in hooks) == (config.model.get('teacher') is not None)
+    assert ('EMATeacherHook' in hooks) == ((config.model.get('base') or config.model).get('teacher') is not None)
     assert {'CollapseMonitorHook', 'ProbeHook'} <= set(hooks)
 
 
@@ -41,6 +48,7 @@ def test_a_step_reaches_every_parameter(name):
     model.prime_teacher()
     step = next(step for step in config.train_dataloader.dataset.pipeline if 'PackVolume' not in step['type'])
     inputs = torch.rand(2, 1, *step.get('size', step.get('spatial_size')))
-    total, _ = model.parse_losses(model(inputs, [], mode='loss'))
+    samples = [VolumeDataSample(gt_regions=blocks(inputs.shape[2:])) for _ in inputs]
+    total, _ = model.parse_losses(model(inputs, samples, mode='loss'))
     total.backward()
     assert [key for key, weight in model.network.named_parameters() if weight.grad is None] == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from medctx3d.registry import REGISTRIES, closest, list_components
 from medctx3d.utils.setup_env import setup_environment
@@ -26,6 +28,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar='MODULE',
         help='import these first (a plugin)',
+    )
+    parser.add_argument(
+        '--write',
+        type=Path,
+        metavar='PAGE',
+        help='write the tables into the sections of a Markdown page that are named like registries',
     )
     return parser.parse_args(argv)
 
@@ -65,6 +73,22 @@ def show(tables: dict[str, dict[str, str]]) -> None:
             print(f'  {name:{width}}  {line}'.rstrip())
 
 
+def with_tables(page: str, tables: dict[str, dict[str, str]]) -> str:
+    """A Markdown page with its tables renewed: in each section ``## KIND``, the rows below ``| name | what it is |``.
+
+    Raises:
+        ValueError: A registry that holds components has no section.
+    """
+    for kind, rows in tables.items():
+        section = rf'(^## {kind}\n(?:(?!^## ).*\n)*?\| name \| what it is \|\n\|---\|---\|\n)(?:\|.*\n)*'
+        found = re.search(section, page, flags=re.MULTILINE)
+        if found is None:
+            raise ValueError(f'no section "## {kind}" with a table "| name | what it is |": add it by hand')
+        table = ''.join(f'| `{name}` | {line} |\n' for name, line in rows.items())
+        page = page[: found.start()] + found[1] + table + page[found.end() :]
+    return page
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the components; status 2 for an unknown kind."""
     args = parse_args(argv)
@@ -76,7 +100,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyError as error:
         print(f'error: {error.args[0]}', file=sys.stderr)
         return 2
-    show(tables)
+    if args.write is None:
+        show(tables)
+        return 0
+    try:
+        text = with_tables(args.write.read_text(encoding='utf-8'), tables)
+    except (OSError, ValueError) as error:
+        print(f'error: {args.write}: {error}', file=sys.stderr)
+        return 2
+    args.write.write_text(text, encoding='utf-8')
     return 0
 
 

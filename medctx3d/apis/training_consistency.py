@@ -9,7 +9,9 @@ from mmengine.config import Config
 from torch import nn
 
 from medctx3d.engine.hooks import EMATeacherHook, RampUpHook
+from medctx3d.models.heads import RegionContrastHead
 from medctx3d.models.preprocessors import VolumeFusionPreprocessor
+from medctx3d.models.selfsup import LRC
 from medctx3d.registry import HOOKS
 
 
@@ -26,6 +28,7 @@ def training_problems(config: Config, model: nn.Module) -> Iterator[str]:
     yield from _teacher_problems(config, model)
     yield from _ramp_problems(config, model)
     yield from _sampler_problems(config)
+    yield from _region_problems(config, model)
     yield from _fusion_problems(config, model)
 
 
@@ -69,6 +72,16 @@ def _sampler_problems(config: Config) -> Iterator[str]:
                 f'train_dataloader.batch_size is {loader["batch_size"]}, MixedSampler deals blocks of {block} '
                 f'(labelled + unlabelled): choose a multiple of {block}, so that every batch has a labelled volume'
             )
+
+
+def _region_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    wanting = [type(part).__name__ for part in model.modules() if isinstance(part, (RegionContrastHead, LRC))]
+    dataset = (config.get('train_dataloader') or {}).get('dataset') or {}
+    if wanting and dataset.get('region_maps') is None and 'pipeline' in dataset:
+        yield (
+            f'{wanting[0]} compares regions, and the training volumes come without: make region maps with '
+            "tools/dataset/superpixels.py and set train_dataloader.dataset.region_maps='beside' (or their folder)"
+        )
 
 
 def _fusion_problems(config: Config, model: nn.Module) -> Iterator[str]:

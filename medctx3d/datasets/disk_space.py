@@ -57,7 +57,8 @@ def _case_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dty
     if spacing is not None:
         voxels *= math.prod(header.spacing[:3]) / math.prod(spacing)
     label_bytes = 1 if record.get('label') else 0
-    return int(voxels * (channels * np.dtype(image_dtype).itemsize + label_bytes))
+    region_bytes = 4 if record.get('regions') else 0
+    return int(voxels * (channels * np.dtype(image_dtype).itemsize + label_bytes + region_bytes))
 
 
 def target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:

@@ -9,17 +9,12 @@ import os
 import shutil
 import socket
 import uuid
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.data import get_worker_info
-
 from medctx3d.datasets.checks import image_paths
+from medctx3d.datasets.parallel import work_through
 from medctx3d.datasets.pipeline import build_pipeline, run_pipeline
 from medctx3d.datasets.prepared_volume import as_sample, read_meta, save_prepared
 
@@ -55,18 +50,7 @@ def prepare_cases(jobs: Sequence[Job], workers: int, *, title: str, progress: bo
         OSError: A source file is missing or writing failed.
         ValueError: A source file breaks a rule, or values do not fit.
     """
-    workers = min(workers, len(jobs))
-    if workers <= 1 or get_worker_info() is not None:  # a loader's worker may have no children
-        _track((prepare_case(job) for job in jobs), len(jobs), title, progress)
-        return
-    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        # Submitting starts the processes: before the progress bar's thread exists, which a fork would tear.
-        futures = [pool.submit(prepare_case, job) for job in jobs]
-        try:
-            _track((future.result() for future in as_completed(futures)), len(jobs), title, progress)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    work_through(prepare_case, jobs, workers, title=title, progress=progress)
 
 
 def prepare_case(job: Job) -> Path:
@@ -142,21 +126,13 @@ def _remove_leftovers(parent: Path) -> None:
             continue
 
 
-def _track(done: Iterable[Path], total: int, title: str, progress: bool) -> None:
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task(title, total=total)
-        for _ in done:
-            bar.advance(task)
-
-
 def sources(record: dict[str, Any]) -> list[dict[str, Any]]:
     """Path, size and time of each of a record's files.
 
     Raises:
         FileNotFoundError: A file is missing.
     """
-    return [_source(str(path)) for path in [*image_paths(record), record.get('label')] if path]
+    return [_source(str(path)) for path in [*image_paths(record), record.get('label'), record.get('regions')] if path]
 
 
 def _source(path: str) -> dict[str, Any]:

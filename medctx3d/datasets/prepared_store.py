@@ -27,7 +27,8 @@ class PreparedStore:
     """Prepared volumes on disk, one folder per case, read through memory maps.
 
     ``root/<load pipeline>/<case>-<sources>/`` holds ``image.npy`` (C, X, Y, Z), ``label.npy`` (1, X, Y, Z),
-    ``foreground.npy`` (voxel positions by class) and ``meta.json``. The two marks in the path are hashes: of the load
+    ``foreground.npy`` (voxel positions by class), ``regions.npy`` (1, X, Y, Z) int32 where region maps are asked for,
+    and ``meta.json``. The two marks in the path are hashes: of the load
     pipeline with the classes, channels and label map, and of the source files' paths, sizes and times. A changed
     pipeline therefore prepares beside the earlier one, which another run may be reading; a case whose source file
     changed replaces its earlier self. A folder appears under its name only when whole.
@@ -113,7 +114,8 @@ class PreparedStore:
 
         Returns:
             A new dictionary with ``image``, ``affine``, ``source_affine``, ``source_shape``, ``case``,
-            ``image_path``, ``label_path``, and for labelled cases ``label`` and ``foreground``.
+            ``image_path``, ``label_path``, for labelled cases ``label`` and ``foreground``, and ``regions`` for cases
+            with a region map.
 
         Raises:
             KeyError: The case was not prepared.

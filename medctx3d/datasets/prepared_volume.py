@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from medctx3d.datasets.foreground_index import ForegroundIndex
+from medctx3d.datasets.regions.region_map import load_regions
 
 META_FILE = 'meta.json'
 IMAGE_TYPES = ('float16', 'float32', 'int16')
@@ -26,12 +27,13 @@ def as_sample(loaded: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         loaded: With ``image`` (C, X, Y, Z) and, if the case is labelled, ``label`` (1, X, Y, Z); both MetaTensors.
-        record: The case's entry in the data list.
+        record: The case's entry in the data list; its region map is read here, onto the grid that ``load_pipeline``
+            gave the image, so that no transform of it needs to know of regions.
 
     Returns:
-        Plain tensors ``image`` and ``label``; ``affine`` (4, 4) of the working grid, ``source_affine`` (4, 4) and
-        ``source_shape`` (3,) of the file's; ``case``, ``image_path``, ``label_path``; ``source_range``, the file's
-        lowest and highest intensity, where it is known.
+        Plain tensors ``image``, ``label`` and ``regions`` (1, X, Y, Z) int32 where the record has them; ``affine``
+        (4, 4) of the working grid, ``source_affine`` (4, 4) and ``source_shape`` (3,) of the file's; ``case``,
+        ``image_path``, ``label_path``; ``source_range``, the file's lowest and highest intensity, where it is known.
 
     Raises:
         PreparationError: ``load_pipeline`` left out what is needed.
@@ -64,6 +66,9 @@ def as_sample(loaded: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
                 f'case {case!r}: after load_pipeline the image has voxels {tuple(sample["image"].shape[1:])} and the '
                 f"label {tuple(sample['label'].shape[1:])}: give every spatial transform keys=['image', 'label']"
             )
+    if record.get('regions'):
+        regions = load_regions(record, sample['affine'], sample['image'].shape[1:])
+        sample['regions'] = torch.from_numpy(regions)
     return sample
 
 
@@ -85,7 +90,7 @@ def save_prepared(
     """
     case = sample['case']
     arrays = dict(image=_checked_image(sample['image'].numpy(), image_dtype, case))
-    meta = {key: value for key, value in sample.items() if key not in ('image', 'label')}
+    meta = {key: value for key, value in sample.items() if key not in ('image', 'label', 'regions')}
     meta['affine'], meta['source_affine'] = sample['affine'].tolist(), sample['source_affine'].tolist()
     meta['shape'] = list(sample['image'].shape)
     if 'label' in sample:
@@ -95,6 +100,8 @@ def save_prepared(
         )
         arrays['foreground'] = index.voxels
         meta['foreground'] = dict(classes=index.classes, stops=index.stops, counts=index.counts)
+    if 'regions' in sample:
+        arrays['regions'] = sample['regions'].numpy()
     for name, array in arrays.items():
         np.save(folder / f'{name}.npy', np.ascontiguousarray(array))
     meta['bytes'] = {f'{name}.npy': (folder / f'{name}.npy').stat().st_size for name in arrays}
@@ -137,8 +144,8 @@ def open_prepared(folder: Path) -> dict[str, Any]:
     """Open a case without reading its voxels.
 
     Returns:
-        As :func:`as_sample`, ``image`` and ``label`` being read-only memory maps; with a label also ``foreground``,
-        a :class:`ForegroundIndex`.
+        As :func:`as_sample`, ``image``, ``label`` and ``regions`` being read-only memory maps; with a label also
+        ``foreground``, a :class:`ForegroundIndex`.
 
     Raises:
         FileNotFoundError: The folder is gone.
@@ -162,6 +169,8 @@ def open_prepared(folder: Path) -> dict[str, Any]:
         sample['label'] = np.load(folder / 'label.npy', mmap_mode='r')
         voxels = np.load(folder / 'foreground.npy', mmap_mode='r') if meta['foreground']['classes'] else np.empty(0)
         sample['foreground'] = ForegroundIndex(voxels, shape=meta['shape'][1:], **meta['foreground'])
+    if 'regions.npy' in meta['bytes']:
+        sample['regions'] = np.load(folder / 'regions.npy', mmap_mode='r')
     return sample
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -9,17 +10,17 @@ from typing import Any
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
-from monai.transforms import Compose, Flipd, RandAxisFlipd, RandFlipd, Randomizable
 
 from medctx3d.datasets.checks import check_headers
 from medctx3d.datasets.datalist import decathlon_records
 from medctx3d.datasets.pipeline import build_pipeline, draw_seed, run_pipeline, seeded
+from medctx3d.datasets.pipeline_checks import refuse_blind_flips, refuse_moved_images, refuse_randomness
 from medctx3d.datasets.prepared_store import PreparedStore
 from medctx3d.datasets.prepared_volume import as_sample
 from medctx3d.datasets.read_retry import ReadRetry
+from medctx3d.datasets.regions.region_map import check_region_map, region_map_path
 from medctx3d.datasets.selection import select_cases, select_part
 from medctx3d.datasets.transforms import ForegroundCrop, PackVolume
-from medctx3d.datasets.transforms.rand_mirror import LEFT_RIGHT_AXIS, sided
 from medctx3d.registry import DATASETS, TASK_UTILS
 
 
@@ -46,6 +47,9 @@ class VolumeDataset(BaseDataset):
         pipeline: Transforms of every draw, ending with ``PackVolume``.
         store: Such as ``dict(type='PreparedStore', root='work_dirs/store')``. None runs ``load_pipeline`` at every
             draw, which suits a handful of tiny volumes.
+        region_maps: Folder of region maps (tools/dataset/superpixels.py), relative to ``data_root`` or else to the
+            list's folder, one ``<case>.nii.gz`` each; ``'beside'``: the folder beside the images', such as
+            ``imagesTr_regions``. They come as ``gt_regions``, also of volumes without labels. None: no maps are read.
         crops_per_volume: Draws per volume and epoch.
         retry: Such as ``dict(type='ReadRetry', attempts=5)``, for network file systems. None: a failed read is final.
         metainfo: ``classes``, ``channels``, ``mirror_pairs``, ``label_map``, ``reported``, ``regions``; goes
@@ -75,6 +79,7 @@ class VolumeDataset(BaseDataset):
         load_pipeline: Sequence[dict] = (),
         pipeline: Sequence[dict | Callable[[dict], dict]] = (),
         store: dict | None = None,
+        region_maps: str | None = None,
         crops_per_volume: int = 1,
         retry: dict | None = None,
         metainfo: dict | None = None,
@@ -101,14 +106,17 @@ class VolumeDataset(BaseDataset):
         self.split = split
         self.unlabelled_split = unlabelled_split
         self.cases = None if cases is None else tuple(cases)
+        self.region_maps = region_maps
         self.part, self.read_labels = part, read_labels
         self.crops_per_volume = crops_per_volume
         self.seed = seed
         self.load_pipeline = list(load_pipeline)
         self._load = build_pipeline(self.load_pipeline, self._metainfo)
-        _refuse_randomness(self._load)
+        refuse_randomness(self._load)
         self.pipeline = build_pipeline(pipeline, self._metainfo)
-        _refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
+        refuse_blind_flips(self.pipeline, self._metainfo.get('classes', ()))
+        if region_maps is not None:
+            refuse_moved_images(self.pipeline)
         self.store: PreparedStore | None = TASK_UTILS.build(store) if store is not None else None
         self.retry: ReadRetry | None = TASK_UTILS.build(retry) if retry is not None else None
         if not lazy_init:
@@ -133,12 +141,14 @@ class VolumeDataset(BaseDataset):
         if self.cases is not None:
             records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
         records = select_part(records, self.part, f'{self.ann_file}: split {self.split!r}')
-        self.data_list = records + self._unlabelled(records)
+        self.data_list = [self._with_regions(record) for record in records + self._unlabelled(records)]
 
     def check_headers(self) -> None:
         """Check every file of ``data_list`` by its header."""
         for record in self.data_list:
             check_headers(record, self._metainfo)
+            if record.get('regions'):
+                check_region_map(record)
 
     def prepare_volumes(self) -> None:
         """Prepare what the store lacks; without a store, load every volume once to see that it can be used."""
@@ -205,6 +215,14 @@ class VolumeDataset(BaseDataset):
         with seeded(self.pipeline, draw_seed(self.seed, draw)):
             return run_pipeline(self.pipeline, sample, record['case'])
 
+    def _with_regions(self, record: dict) -> dict:
+        if self.region_maps is None:
+            return record
+        beside = self.region_maps == 'beside'
+        base = str(self.data_root or os.path.dirname(self.ann_file))
+        folder = self.region_maps if beside else os.path.join(base, self.region_maps)
+        return dict(record, regions=str(region_map_path(record, folder)))
+
     def _sample(self, record: dict[str, Any]) -> dict[str, Any]:
         if self.store is not None:
             sample = self.store.open(record)
@@ -225,26 +243,3 @@ class VolumeDataset(BaseDataset):
             if isinstance(transform, ForegroundCrop):
                 for record in self.data_list:
                     transform.note_padding(store.shape(record), record['case'])
-
-
-def _refuse_randomness(load_pipeline: Compose) -> None:
-    for transform in load_pipeline.transforms:
-        if isinstance(transform, Randomizable) and not isinstance(transform, Compose):
-            raise ValueError(
-                f'load_pipeline holds {type(transform).__name__}, which is random, but runs once per case: '
-                'move it to pipeline'
-            )
-
-
-def _refuse_blind_flips(pipeline: Compose, classes: Sequence[str]) -> None:
-    """MONAI's flips leave labels where they are: a left kidney would be taught as a right one."""
-    for transform in pipeline.transforms:
-        if not isinstance(transform, (Flipd, RandFlipd, RandAxisFlipd)) or not sided(classes):
-            continue
-        axes = getattr(getattr(transform, 'flipper', None), 'spatial_axis', None)
-        blind = axes is None or LEFT_RIGHT_AXIS in ((axes,) if isinstance(axes, int) else tuple(axes))
-        if isinstance(transform, RandAxisFlipd) or blind:
-            raise ValueError(
-                f'pipeline holds {type(transform).__name__}, which flips left and right without changing sided labels '
-                f"({', '.join(sided(classes)[:4])}): use dict(type='RandMirror'), which swaps them"
-            )

@@ -13,6 +13,7 @@ class VolumeDataSample(BaseDataElement):
     Data fields, each a :class:`VolumeData` on the working grid:
 
     - ``gt_sem_seg.data``: (1, X, Y, Z) int64, class ids.
+    - ``gt_regions.data``: (1, X, Y, Z) int32, ids of regions (super-voxels) from 1, 0 where there is none.
     - ``pred_sem_seg.data``: (1, X, Y, Z) int64, class ids.
     - ``seg_logits.data``: (K, X, Y, Z) float, only where the segmentor was asked to keep them.
 
@@ -33,6 +34,20 @@ class VolumeDataSample(BaseDataElement):
     @gt_sem_seg.deleter
     def gt_sem_seg(self) -> None:
         del self._gt_sem_seg
+
+    @property
+    def gt_regions(self) -> VolumeData:
+        """Region map, data (1, X, Y, Z) int32, ids from 1, 0 where there is no region."""
+        value: VolumeData = self._gt_regions
+        return value
+
+    @gt_regions.setter
+    def gt_regions(self, value: VolumeData) -> None:
+        self.set_field(value, '_gt_regions', dtype=VolumeData)
+
+    @gt_regions.deleter
+    def gt_regions(self) -> None:
+        del self._gt_regions
 
     @property
     def pred_sem_seg(self) -> VolumeData:

@@ -29,6 +29,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
     'masking': ('MASKINGS',),
     'criterion': ('LOSSES',),
     'consistency': ('LOSSES',),
+    'contrast': ('LOSSES',),
+    'base': ('MODELS',),
     'inferer': ('TASK_UTILS',),
     'postprocessing': ('POSTPROCESSING',),
     'init_cfg': ('WEIGHT_INITIALIZERS',),

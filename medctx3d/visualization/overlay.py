@@ -66,7 +66,7 @@ def draw_overlay(
     for name, layer in layers.items():
         if layer is not None and layer.shape != image.shape:
             raise ValueError(f'{name} must have the shape of the image {image.shape}, got {layer.shape}')
-    grey = _grey(image, window)
+    grey = grey_levels(image, window)
     ras = {name: to_ras(np.asarray(layer), affine) for name, layer in layers.items() if layer is not None}
     if mask is not None:
         ras['mask'] = to_ras(_voxel_mask(np.asarray(mask), image.shape), affine)
@@ -74,13 +74,13 @@ def draw_overlay(
     slices = richest_slices(ras.get('truth', ras.get('prediction')), grey.shape)
     rows: list[str] = [name for name in layers if name in ras] or ['image']
     extent = np.multiply(grey.shape, ras_spacing(affine))  # mm
-    figure, axes = _canvas(extent, len(rows), title)
+    figure, axes = plane_canvas(extent, len(rows), title)
     for row, name in enumerate(rows):
         for panel, plane in zip(axes[row], PLANES, strict=True):
             cuts = {key: cut(volume, plane, slices[plane.axis]) for key, volume in ras.items()}
             picture = _compose(cut(grey, plane, slices[plane.axis]), cuts.get(name), cuts.get('mask'))
             size = extent[[plane.across, plane.up]]
-            _show(panel, picture, size, plane.letters)
+            show_plane(panel, picture, size, plane.letters)
             if name == 'prediction' and 'truth' in cuts:
                 _outline(panel, cuts['truth'], size)
         if name != 'image':
@@ -98,7 +98,8 @@ def class_color(label: int) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def _grey(image: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
+def grey_levels(image: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
+    """Intensities on 0 (black) to 1 (white), float32; without a window between the 1st and 99th percentile."""
     if window is None:
         inside = image[image > image.min()]  # the minimum is air or padding and would fill the percentiles
         window = tuple(np.percentile(inside, (1, 99))) if inside.size else (0.0, 1.0)
@@ -128,7 +129,7 @@ def _compose(grey: np.ndarray, labels: np.ndarray | None, hidden: np.ndarray | N
     return picture
 
 
-def _canvas(extent: np.ndarray, rows: int, title: str) -> tuple[Figure, list[list[Axes]]]:
+def plane_canvas(extent: np.ndarray, rows: int, title: str) -> tuple[Figure, list[list[Axes]]]:
     """Figure whose panels all have the same scale in mm.
 
     Args:
@@ -161,7 +162,7 @@ def _canvas(extent: np.ndarray, rows: int, title: str) -> tuple[Figure, list[lis
     return figure, axes
 
 
-def _show(axes: Axes, picture: np.ndarray, size: np.ndarray, letters: str) -> None:
+def show_plane(axes: Axes, picture: np.ndarray, size: np.ndarray, letters: str) -> None:
     """Put a picture (rows, columns, 3) of ``size`` mm across and up into its panel, with the sides of the patient."""
     shade = [withStroke(linewidth=1.8, foreground='black')]
     axes.imshow(picture, extent=(0.0, size[0], 0.0, size[1]), interpolation='nearest', aspect='equal')

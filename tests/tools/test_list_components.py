@@ -62,3 +62,24 @@ def test_help_has_examples(tool: ModuleType, capsys: pytest.CaptureFixture) -> N
         tool.main(['--help'])
     assert stopped.value.code == 0
     assert 'python tools/list_components.py' in capsys.readouterr().out
+
+
+def test_the_tables_of_a_page_are_renewed_and_the_rest_is_kept(tool: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / 'page.md'
+    table = '| name | what it is |\n|---|---|\n'
+    page.write_text(f'# Page\n\n## MASKINGS\n\nwhere\n\n{table}| `Gone` | old |\n\n## OTHER\n\n{table}| `A` | b |\n')
+    assert tool.main(['maskings', '--write', str(page)]) == 0
+    text = page.read_text()
+    assert text.startswith(f'# Page\n\n## MASKINGS\n\nwhere\n\n{table}| `BlockMask` |')
+    assert 'Gone' not in text
+    assert text.endswith(f'\n\n## OTHER\n\n{table}| `A` | b |\n')
+
+
+def test_a_page_without_the_section_is_left_alone(
+    tool: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    page = tmp_path / 'page.md'
+    page.write_text('# Page\n')
+    assert tool.main(['--write', str(page)]) == 2
+    assert 'no section "## BACKBONES"' in capsys.readouterr().err
+    assert page.read_text() == '# Page\n'

@@ -80,15 +80,15 @@ class ForegroundCrop(RandomizableTransform):
         )
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Crop ``image`` and ``label``.
+        """Crop ``image``, ``label`` and ``regions``.
 
         Args:
-            data: ``image`` (C, X, Y, Z), ``label`` (1, X, Y, Z) if there is one, both arrays, memory maps or tensors;
-                ``foreground`` index if there is one; ``affine`` (4, 4) in mm.
+            data: ``image`` (C, X, Y, Z), ``label`` and ``regions`` (1, X, Y, Z) as far as there are, all of them
+                arrays, memory maps or tensors; ``foreground`` index if there is one; ``affine`` (4, 4) in mm.
 
         Returns:
-            The same with ``image`` a float32 tensor (C, *size), ``label`` an integer tensor (1, *size), ``affine``
-            moved to the crop's corner, and without ``foreground``.
+            The same with ``image`` a float32 tensor (C, *size), ``label`` and ``regions`` integer tensors (1, *size),
+            0 where padded, ``affine`` moved to the crop's corner, and without ``foreground``.
         """
         self.check_volumes({data.get('case', ''): data['image'].shape[1:]})
         self.note_padding(data['image'].shape[1:], data.get('case', ''))
@@ -96,8 +96,9 @@ class ForegroundCrop(RandomizableTransform):
         cropped = {key: value for key, value in data.items() if key != 'foreground'}
         image = _as_tensor(self._cut(data['image'])).to(torch.float32)
         cropped['image'] = self._pad(image, data['image'].shape[1:], self.pad_value)
-        if 'label' in data:
-            cropped['label'] = self._pad(_as_tensor(self._cut(data['label'])), data['label'].shape[1:], 0)
+        for key in ('label', 'regions'):
+            if key in data:
+                cropped[key] = self._pad(_as_tensor(self._cut(data[key])), data[key].shape[1:], 0)
         if 'affine' in data:
             affine = np.array(data['affine'], dtype=np.float64)
             affine[:3, 3] += affine[:3, :3] @ np.asarray(self.start)

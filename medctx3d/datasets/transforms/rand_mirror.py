@@ -96,7 +96,7 @@ class RandMirror(RandomizableTransform):
         self.flipped = tuple(axis for axis in self.axes if draws[axis] < self.axis_prob)
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Flip ``image`` (C, X, Y, Z) and ``label`` (1, X, Y, Z), if there is one; both tensors."""
+        """Flip ``image`` (C, X, Y, Z), and ``label`` and ``regions`` (1, X, Y, Z) if there are; all tensors."""
         self.randomize()
         if not self.flipped:
             return data
@@ -104,6 +104,8 @@ class RandMirror(RandomizableTransform):
         flipped['image'], label = mirror(data['image'], data.get('label'), self.flipped, self.swaps)
         if label is not None:
             flipped['label'] = label
+        if 'regions' in data:
+            flipped['regions'] = data['regions'].flip([axis + 1 for axis in self.flipped])
         return flipped
 
 

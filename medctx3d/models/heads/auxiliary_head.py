@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import Criterion, SegOutput, View
 
 
@@ -18,10 +20,13 @@ class AuxiliaryHead(BaseModule, abc.ABC):
 
     Attributes:
         requires_teacher: Whether ``loss`` needs the teacher's answer.
+        requires_decoded: Whether ``loss`` needs the decoder's features. The segmentor then builds the head with their
+            number as ``in_channels``.
         ramp: Factor on the self-supervised terms, set by :class:`RampUpHook` before every step; 1 without the hook.
     """
 
     requires_teacher: bool = False
+    requires_decoded: bool = False
     ramp: float = 1.0
 
     def make_view(self, inputs: Tensor, target: Tensor) -> View | None:
@@ -32,6 +37,15 @@ class AuxiliaryHead(BaseModule, abc.ABC):
             target: (N, 1, X, Y, Z) class ids, -1 everywhere in a volume without truth.
         """
         return None
+
+    def extras(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> dict[str, Any]:
+        """Further arguments of a head's own ``loss``, such as region maps; none by default.
+
+        Args:
+            inputs: (N, C, X, Y, Z).
+            data_samples: N samples.
+        """
+        return {}
 
     @abc.abstractmethod
     def loss(

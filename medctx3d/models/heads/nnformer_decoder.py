@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from medctx3d.models.blocks import CrossWindowBlock, SelfWindowBlock, VolumeLayerNorm
 from medctx3d.models.blocks.sizes import heads_of, triple
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import HEADS
 from medctx3d.typing import Size3
 
@@ -18,7 +18,7 @@ HEAD_CHANNELS = 32
 
 
 @HEADS.register_module()
-class NNFormerDecoder(BaseModule):
+class NNFormerDecoder(Decoder):
     """The decoder half of nnFormer (arXiv 2109.03201): the upsampled tokens attend to the skip, then to themselves.
 
     Lists go finest level first, as everywhere here. The defaults belong to the defaults of :class:`NNFormerEncoder`.
@@ -59,6 +59,7 @@ class NNFormerDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.channels = in_channels[0]
         widths = tuple(in_channels)
         heads = heads_of(widths[:-1], HEAD_CHANNELS) if num_heads is None else tuple(num_heads)
         _check(widths, strides, levels, depths=depths, heads=heads, windows=windows)
@@ -82,15 +83,15 @@ class NNFormerDecoder(BaseModule):
             nn.ConvTranspose3d(widths[level], num_classes, kernel_size=patch, stride=patch) for level in range(levels)
         )
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to logits, finest first; logits[0] has the size of the input."""
+    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to logits and the finest features; see :class:`Decoder`."""
         current = features[-1]
         logits: list[Tensor] = []
         for level in range(len(self.levels) - 1, -1, -1):
             current = self.levels[level](current, features[level])
             if level < len(self.outs):
                 logits.insert(0, self.outs[level](current))
-        return tuple(logits)
+        return Decoded(tuple(logits), current)
 
 
 class _Level(nn.Module):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from medctx3d.models.blocks.nnunet_blocks import INSTANCE_AFFINE, Norm, conv_norm_act, initialise
 from medctx3d.models.blocks.strides import Steps, resolve_kernels, stage_strides
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import HEADS
 
 
 @HEADS.register_module()
-class NNUNetDecoder(BaseModule):
+class NNUNetDecoder(Decoder):
     """The decoder of the nnU-Net family (arXiv 1904.08128): transposed convolution, skip, convolutions.
 
     Channels and strides come from the encoder, and kernels follow from the strides as they do there.
@@ -48,6 +48,7 @@ class NNUNetDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.channels = in_channels[0]
         count = len(in_channels) - 1
         if count < 1 or len(strides) != len(in_channels):
             raise ValueError(
@@ -72,12 +73,12 @@ class NNUNetDecoder(BaseModule):
         self.outs = nn.ModuleList(nn.Conv3d(in_channels[level], num_classes, 1) for level in range(levels))
         initialise(self)
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to ``levels`` logits, finest first; logits[0] has the size of the input."""
+    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to ``levels`` logits and the finest features; see :class:`Decoder`."""
         current = features[-1]
         logits: list[Tensor] = []
         for level in range(len(self.ups) - 1, -1, -1):
             current = self.convs[level](torch.cat([self.ups[level](current), features[level]], dim=1))
             if level < len(self.outs):
                 logits.insert(0, self.outs[level](current))
-        return tuple(logits)
+        return Decoded(tuple(logits), current)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from medctx3d.models.blocks.conv_norm_relu import conv_norm_relu
 from medctx3d.models.blocks.nnunet_blocks import Norm
 from medctx3d.models.blocks.strides import Steps, stage_strides
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import HEADS
 
 
 @HEADS.register_module()
-class PCRLv2Decoder(BaseModule):
+class PCRLv2Decoder(Decoder):
     """The decoder of PCRLv2's 3D U-Net (arXiv 2301.00772), published without skip connections.
 
     Each level is a transposed convolution and two convolutions. Without skips only the coarsest feature is read.
@@ -43,6 +43,7 @@ class PCRLv2Decoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.channels = in_channels[0]
         if len(in_channels) < 2 or len(strides) != len(in_channels):
             raise ValueError(
                 f'PCRLv2Decoder needs two features or more, each with its stride; got channels {tuple(in_channels)} '
@@ -61,12 +62,12 @@ class PCRLv2Decoder(BaseModule):
             )
         self.out = nn.Conv3d(in_channels[0], num_classes, 1)
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to one logits level (N, K, X, Y, Z)."""
+    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to one logits level and the finest features; see :class:`Decoder`."""
         current = features[-1]
         for level in range(len(self.ups) - 1, -1, -1):
             current = self.ups[level](current)
             if self.skips:
                 current = torch.cat([current, features[level]], dim=1)
             current = self.convs[level](current)
-        return (self.out(current),)
+        return Decoded((self.out(current),), current)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmengine.model import BaseModule
 from monai.networks.blocks.dynunet_block import UnetOutBlock, UnetUpBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medctx3d.models.blocks.strides import stage_strides
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import HEADS
 
 
 @HEADS.register_module()
-class UNetDecoder(BaseModule):
+class UNetDecoder(Decoder):
     """The expanding half of a U-Net; takes its channels and strides from whatever encoder stands before it.
 
     Args:
@@ -41,6 +41,7 @@ class UNetDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.channels = in_channels[0]
         if len(in_channels) < 2 or len(strides) != len(in_channels):
             raise ValueError(
                 f'UNetDecoder needs two features or more, each with its stride; got channels {tuple(in_channels)} '
@@ -59,15 +60,15 @@ class UNetDecoder(BaseModule):
             )
         self.outs = nn.ModuleList(UnetOutBlock(3, in_channels[level], num_classes) for level in range(levels))
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to ``levels`` logits, finest first; logits[0] has the size of the input."""
+    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to ``levels`` logits and the finest features; see :class:`Decoder`."""
         current = features[-1]
         levels: list[Tensor] = []
         for level in range(len(self.blocks) - 1, -1, -1):
             current = self.blocks[level](current, features[level])
             if level < len(self.outs):
                 levels.insert(0, self.outs[level](current))
-        if max(self.first_stride) > 1:  # an encoder whose finest feature is coarser than the image
+        if levels and max(self.first_stride) > 1:  # an encoder whose finest feature is coarser than the image
             size = [side * step for side, step in zip(levels[0].shape[2:], self.first_stride, strict=True)]
             levels[0] = F.interpolate(levels[0], size=size, mode='trilinear')
-        return tuple(levels)
+        return Decoded(tuple(levels), current)

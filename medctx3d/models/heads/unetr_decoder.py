@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmengine.model import BaseModule
 from monai.networks.blocks import UnetOutBlock, UnetrUpBlock
 from torch import Tensor
 
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import HEADS
 
 COARSEST = 5  # MONAI numbers the blocks of both networks down from here
 
 
 @HEADS.register_module(name=['UNETRDecoder', 'SwinUNETRDecoder'])
-class UNETRDecoder(BaseModule):
+class UNETRDecoder(Decoder):
     """The decoder half of MONAI's UNETR and Swin UNETR, with their parameter names.
 
     The two differ in their number of levels alone, which the backbone states: five features for UNETR, six for Swin
@@ -41,6 +41,7 @@ class UNETRDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.channels = in_channels[0]
         count = len(in_channels)
         if not 2 <= count <= COARSEST + 1 or tuple(strides) != tuple(2**level for level in range(count)):
             raise ValueError(
@@ -53,9 +54,9 @@ class UNETRDecoder(BaseModule):
             self.add_module(name, block)
         self.out = UnetOutBlock(3, in_channels[0], num_classes)
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to one logits level (N, K, X, Y, Z)."""
+    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to one logits level and the finest features; see :class:`Decoder`."""
         current = features[-1]
         for name, skip in zip(self.names, reversed(features[:-1]), strict=True):
             current = self.get_submodule(name)(current, skip)
-        return (self.out(current),)
+        return Decoded((self.out(current),), current)

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
-from mmengine.model import BaseModule
 from monai.networks.blocks.dynunet_block import UnetResBlock
 from torch import Tensor, nn
 
 from medctx3d.models.blocks import EPABlock
 from medctx3d.models.blocks.paired_attention import Fusion, TokenProjection
 from medctx3d.models.blocks.sizes import token_grids, triple
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import HEADS
 from medctx3d.typing import Size3
 
 
 @HEADS.register_module()
-class UNETRPlusPlusDecoder(BaseModule):
+class UNETRPlusPlusDecoder(Decoder):
     """The decoder half of UNETR++ (arXiv 2212.04497): skips are added, then paired attention; convolutions at the end.
 
     The defaults belong to the defaults of :class:`UNETRPlusPlusEncoder`. The published initialisation of linear
@@ -65,6 +65,7 @@ class UNETRPlusPlusDecoder(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.channels = in_channels[0]
         widths, total = tuple(in_channels), [triple(stride) for stride in strides]
         _check(widths, total, levels, depths)
         self.img_size, grids = tuple(img_size), token_grids(img_size, total)
@@ -86,8 +87,8 @@ class UNETRPlusPlusDecoder(BaseModule):
         )
         self.outs = nn.ModuleList(nn.Conv3d(widths[level], num_classes, kernel_size=1) for level in range(levels))
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to ``levels`` logits, finest first; logits[0] has the size of the input.
+    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to ``levels`` logits and the finest features; see :class:`Decoder`.
 
         Raises:
             ValueError: The features come from another crop than ``img_size``.
@@ -103,7 +104,7 @@ class UNETRPlusPlusDecoder(BaseModule):
             current = self.blocks[level](self.ups[level](current) + features[level])
             if level < len(self.outs):
                 logits.insert(0, self.outs[level](current))
-        return tuple(logits)
+        return Decoded(tuple(logits), current)
 
 
 def _up(widths: Sequence[int], strides: Sequence[Size3], level: int) -> nn.ConvTranspose3d:

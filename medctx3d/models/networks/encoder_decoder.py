@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from medctx3d.models.heads.decoder import Decoder
 from medctx3d.registry import BACKBONES, HEADS, MODELS
 from medctx3d.typing import SegOutput
 
@@ -17,8 +18,11 @@ class EncoderDecoder(BaseModule):
 
     Args:
         backbone: Config or module with ``out_channels`` and ``out_strides``.
-        decode_head: Config or module from features to logits levels.
+        decode_head: Config or module from features to logits levels; a :class:`Decoder` also hands out its features.
         init_cfg: mmengine's initialisation.
+
+    Attributes:
+        decoded_channels: Of ``SegOutput.decoded``; None where there are none.
     """
 
     def __init__(
@@ -29,8 +33,12 @@ class EncoderDecoder(BaseModule):
         seam = dict(in_channels=self.backbone.out_channels, strides=self.backbone.out_strides)
         built = HEADS.build(decode_head, default_args=seam) if isinstance(decode_head, dict) else decode_head
         self.decode_head: nn.Module = built
+        self.decoded_channels = built.channels if isinstance(built, Decoder) else None
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> SegOutput:
         """(N, C, X, Y, Z) to logits and features; ``mask`` (N, gx, gy, gz) bool hides tokens, True = hidden."""
         features = self.backbone(inputs) if mask is None else self.backbone(inputs, mask)
+        if isinstance(self.decode_head, Decoder):
+            logits, finest = self.decode_head.decode(features)
+            return SegOutput(logits, tuple(features), finest)
         return SegOutput(logits=tuple(self.decode_head(features)), features=tuple(features))

@@ -36,11 +36,13 @@ def answer_as_one_batch(network: nn.Module, inputs: Tensor, views: Sequence[View
     batch = torch.cat([inputs, *(view.inputs for view in views)])
     token_mask = _joined_token_mask(len(inputs), views)
     answer = network(batch) if token_mask is None else network(batch, token_mask)
-    logits = zip(*(level.chunk(1 + len(views)) for level in answer.logits), strict=True)
-    if not answer.features:
-        return [SegOutput(levels) for levels in logits]
-    features = zip(*(feature.chunk(1 + len(views)) for feature in answer.features), strict=True)
-    return [SegOutput(*parts) for parts in zip(logits, features, strict=True)]
+    count = 1 + len(views)
+    logits = zip(*(level.chunk(count) for level in answer.logits), strict=True)
+    features = (
+        zip(*(feature.chunk(count) for feature in answer.features), strict=True) if answer.features else [()] * count
+    )
+    decoded = [None] * count if answer.decoded is None else answer.decoded.chunk(count)
+    return [SegOutput(*parts) for parts in zip(logits, features, decoded, strict=True)]
 
 
 def _joined_token_mask(count: int, views: Sequence[View]) -> Tensor | None:

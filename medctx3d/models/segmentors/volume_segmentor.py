@@ -11,14 +11,14 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from medctx3d.models.heads.auxiliary_head import AuxiliaryHead
-from medctx3d.models.segmentors.auxiliary_checks import check_auxiliary
+from medctx3d.models.segmentors.auxiliary_checks import build_head, check_auxiliary
 from medctx3d.models.segmentors.one_batch import answer_as_one_batch, refuse_batch_statistics
 from medctx3d.models.segmentors.postprocess import Step, build_steps
 from medctx3d.models.segmentors.prediction import predict_volumes, read_test_cfg
 from medctx3d.models.segmentors.sequential_step import sequential_step
 from medctx3d.models.segmentors.truth import batch_truth
 from medctx3d.models.teachers.ema_teacher import EMATeacher
-from medctx3d.registry import HEADS, LOSSES, MODELS, TASK_UTILS
+from medctx3d.registry import LOSSES, MODELS, TASK_UTILS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import Objective, PlaneSink, SegOutput, Terms, View, WindowScorer
 
@@ -71,9 +71,7 @@ class VolumeSegmentor(BaseModel):
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
         self.network: nn.Module = MODELS.build(network) if isinstance(network, dict) else network
         self.criterion = LOSSES.build(criterion) if isinstance(criterion, dict) else criterion
-        heads = {
-            name: HEADS.build(head) if isinstance(head, dict) else head for name, head in (auxiliary or {}).items()
-        }
+        heads = {name: build_head(head, self.network) for name, head in (auxiliary or {}).items()}
         self.auxiliary = nn.ModuleDict(heads)
         self.teacher: EMATeacher | None = None
         if teacher is not None:
@@ -147,13 +145,16 @@ class VolumeSegmentor(BaseModel):
         target, supervised = batch_truth(inputs, data_samples, self.criterion)
         heads = dict(self._heads())
         views = {name: head.make_view(inputs, target) for name, head in heads.items()}
+        extras = {name: head.extras(inputs, data_samples) for name, head in heads.items()}
         taught = None if self.teacher is None else self.teacher(inputs)  # no gradient
+        if taught is not None and not any(head.requires_decoded for head in heads.values()):
+            taught = taught._replace(decoded=None)  # as large as the finest feature, and nobody would read it
         shown = {name: view for name, view in views.items() if view is not None}
         students = self._students(inputs, list(shown.values()))
 
         def score(name: str, student: SegOutput) -> Terms:
             terms = heads[name].loss(
-                student=student, taught=taught, target=target, view=views[name], criterion=supervised
+                student=student, taught=taught, target=target, view=views[name], criterion=supervised, **extras[name]
             )
             return {f'{name}.{key}': value for key, value in terms.items()}
 
