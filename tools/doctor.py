@@ -26,7 +26,8 @@ from medctx3d.apis.training import set_randomness
 from medctx3d.datasets.checks import Record
 from medctx3d.diagnosis.forecast import SECONDS
 from medctx3d.diagnosis.repair import repair_copy
-from medctx3d.engine.launch import close_schedules, open_config
+from medctx3d.engine.completion import close_schedules
+from medctx3d.engine.launch import open_config
 from medctx3d.reporting.examination import write_examination
 from medctx3d.reporting.machine_table import forecast_words
 from medctx3d.studies.subsets import folds, subject_of

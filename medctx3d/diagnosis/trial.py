@@ -21,7 +21,8 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.diagnosis.forecast import TrialPlan
-from medctx3d.engine.launch import build_runner, close_schedules
+from medctx3d.engine.completion import close_schedules
+from medctx3d.engine.launch import build_runner
 from medctx3d.registry import DATASETS, register_all_modules
 from medctx3d.utils.command_line import run_tool
 from medctx3d.utils.process_memory import peak_memory, proportional_memory

@@ -36,7 +36,8 @@ from rich.table import Table
 from medctx3d.apis.examination import examine
 from medctx3d.apis.training import set_randomness, train_config
 from medctx3d.diagnosis.forecast import Forecast
-from medctx3d.engine.launch import close_schedules, open_config
+from medctx3d.engine.completion import close_schedules
+from medctx3d.engine.launch import open_config
 from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import HOOKS
 from medctx3d.utils.command_line import add_config_options, run_tool
