@@ -197,7 +197,7 @@ def distributed(config: Path, *options: str, end: str, **more: str) -> subproces
     [
         ('error', 'a memory chip of this machine has failed'),
         ('SIGKILL', r'Signal 9 \(SIGKILL\) received by PID'),
-        ('SIGSTOP', r'rank 0 .*no step for .*\n.*rank 1 on \S+: last sign of life \d+ s ago, .* iteration [34]'),
+        ('SIGSTOP', r'rank 0 .*no step for .*\n.*rank 1 on \S+: last sign of life \d+ s ago, .* iteration \d'),
     ],
 )
 def test_a_job_that_lost_a_rank_ends_and_names_it(config, end, words):

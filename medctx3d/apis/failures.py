@@ -52,8 +52,8 @@ def explain(error: BaseException, config: Config, datasets: Sequence[VolumeDatas
     Arguments are those of :func:`explained`.
     """
     text = str(error)
-    if dead := _DEAD_WORKER.search(text):
-        return _of_dead_worker(dead[1], (dead[2] or '').strip(), config, datasets)
+    if _DEAD_WORKER.search(text):
+        return _of_dead_worker(*_who_and_how(error), config, datasets)
     inside = _IN_WORKER.match(text)
     last = text.strip().splitlines()[-1] if text.strip() else ''
     where = f' in worker process {inside[2]} of a loader' if inside else _batch_of(error)
@@ -74,8 +74,18 @@ def _is_memory(error: BaseException, text: str) -> bool:
     )
 
 
+def _who_and_how(error: BaseException | None) -> tuple[str, str]:
+    """Process id of a dead worker and the signal that ended it, which torch may have told one error earlier."""
+    pids = signal = ''
+    while error is not None and not signal:
+        if dead := _DEAD_WORKER.search(str(error)):
+            pids, signal = dead[1].strip(), (dead[2] or '').strip()
+        error = error.__cause__ or error.__context__
+    return pids, signal
+
+
 def _of_dead_worker(pids: str, signal: str, config: Config, datasets: Sequence[VolumeDataset]) -> str:
-    who = f'a worker process of a loader (pid {pids.strip()})'
+    who = f'a worker process of a loader (pid {pids})'
     if signal == 'Killed':
         return (
             f'{who} was killed from outside, most often by the system because memory ran out (dmesg, or the log of '
@@ -94,11 +104,16 @@ def _of_dead_worker(pids: str, signal: str, config: Config, datasets: Sequence[V
             f'({_room(_SHARED_MEMORY)}). {_fewer_workers(config)}; or, in a container, raise it (docker run '
             '--shm-size=8g, or --ipc=host)'
         )
-    how = f'by the signal {signal}' if signal else 'without a word'
+    without = ' '.join(f'{name}.num_workers=0' for name in _loaders(config))
+    if signal:
+        return (
+            f'{who} was ended by the signal {signal}: a compiled library crashed, or somebody ended it. With '
+            f'{without} the same happens in the main process, where it can be seen'
+        )
     return (
-        f'{who} was ended {how}: a compiled library crashed, or the process was ended by hand. With '
-        f'{" ".join(f"{name}.num_workers=0" for name in _loaders(config))} the same happens in the main process, '
-        'where it can be seen'
+        f'{who} ended without saying why: the system ended it because memory ran out (dmesg, or the log of the job, '
+        f'says so), or a compiled library crashed. {_fewer_workers(config)}; with {without} a crash happens in the '
+        'main process, where it can be seen'
     )
 
 

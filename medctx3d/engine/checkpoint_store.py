@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 
 import torch
 
-from medctx3d.utils.atomic import atomic_path
+from medctx3d.utils.atomic import DRAFT, atomic_path
 
 MANIFEST = 'checkpoints.json'
 POINTER = 'last_checkpoint'
@@ -101,7 +101,7 @@ class CheckpointStore:
 
     def clear_drafts(self) -> None:
         """Remove what a killed process left half written; nobody else may be writing to the folder."""
-        for draft in self.folder.glob('.tmp-*'):
+        for draft in self.folder.glob(f'{DRAFT}*'):
             draft.unlink(missing_ok=True)
 
     def _list(self, entries: list[StoredCheckpoint]) -> None:
@@ -122,7 +122,7 @@ class CheckpointStore:
         found = [
             (int(step[1]), path)
             for path in self.folder.glob('*.pth')
-            if (step := re.search(r'_(\d+)$', path.stem)) and not path.name.startswith(BEST)
+            if (step := re.search(r'_(\d+)$', path.stem)) and not path.name.startswith((BEST, DRAFT))
         ]
         return [path for _, path in sorted(found, reverse=True)]
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, 'EDQUOT') else (errno.ENOSPC,)
+DRAFT = '.tmp-'  # begins the names of files that are being written
 _PROBE = 4096  # bytes, a block: on a full disk an empty file can still be made
 
 
@@ -37,7 +38,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.tmp-{secrets.token_hex(4)}-{path.name}')
+    temporary = path.with_name(f'{DRAFT}{secrets.token_hex(4)}-{path.name}')
     try:
         yield temporary
         if not temporary.exists():

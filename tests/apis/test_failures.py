@@ -156,6 +156,14 @@ def test_memory_that_the_machine_lacks_is_told_with_the_cases(nifti_dataset, tmp
     assert 'sequential' not in message
 
 
+def test_a_worker_that_ended_is_told_by_the_signal_that_torch_named_before():
+    config = Config(dict(train_dataloader=dict(num_workers=3, batch_size=2)))
+    later = RuntimeError('DataLoader worker (pid(s) 17) exited unexpectedly')
+    assert 'a worker process of a loader (pid 17) ended without saying why' in explain(later, config)
+    later.__cause__ = RuntimeError('DataLoader worker (pid 17) is killed by signal: Killed. ')
+    assert 'a worker process of a loader (pid 17) was killed from outside' in explain(later, config)
+
+
 @pytest.mark.parametrize('error', [RuntimeError('a defect'), FileNotFoundError('no such list')])
 def test_what_is_not_the_machines_fault_passes_unchanged(error):
     assert explain(error, Config({})) is None

@@ -56,7 +56,9 @@ class WatchdogHook(Hook):
         """Begin to watch."""
         self._moved(f'loading the batch of iteration {runner.iter + 1}')
         self._over = threading.Event()
-        arguments = (runner, Heartbeats(), self._over)
+        heartbeats = Heartbeats()
+        heartbeats.give(self._doing)  # from the first moment on, the others know this rank's host
+        arguments = (runner, heartbeats, self._over)
         threading.Thread(target=self._watch, args=arguments, daemon=True, name='watchdog').start()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
