@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from importlib import metadata
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from medctx3d.version import __version__
 
-__all__ = ['UnsupportedVersionError', '__version__']
+__all__ = ['UnsupportedVersionError', '__version__', 'load_weights']
 
 PYTHON_RANGE = '>=3.10,<3.14'  # mmengine uses pkgutil.find_loader, which 3.14 removed
 PACKAGE_RANGES: dict[tuple[str, ...], str] = {  # distributions that provide the package, the one to install first
@@ -67,3 +68,12 @@ def _check_package(distributions: tuple[str, ...], allowed: str) -> None:
 _check_python('.'.join(map(str, sys.version_info[:3])))
 for _distributions, _allowed in PACKAGE_RANGES.items():
     _check_package(_distributions, _allowed)
+
+
+def __getattr__(name: str) -> Any:
+    """``medctx3d.load_weights``, imported when it is first asked for: it brings torch and MONAI along."""
+    if name == 'load_weights':
+        from medctx3d.engine.weights import load_pretrained
+
+        return load_pretrained
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

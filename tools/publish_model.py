@@ -14,12 +14,18 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from medctx3d.apis.inference_dataset import inference_dataset
+from medctx3d.apis.leakage import manifest_of
 from medctx3d.engine.launch import open_config
+from medctx3d.engine.weights import merge_order
 from medctx3d.export import deployed_config, deployed_weights, describe, publish
 from medctx3d.registry import MODELS
 from medctx3d.utils.command_line import add_config_options, run_tool
+from medctx3d.utils.data_manifest import as_rows
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,7 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
     weights = deployed_weights(stripped, args.checkpoint, predict_with=predict_with)
     model = MODELS.build(stripped.model)
     model.load_state_dict(weights)
-    facts = dict(describe(model.network, config, metainfo), predict_with=predict_with)
+    facts = dict(
+        describe(model.network, config, metainfo), predict_with=predict_with, **_passport(args, model.network)
+    )
     published = publish(
         stripped,
         weights,
@@ -62,6 +70,13 @@ def main(arguments: list[str] | None = None) -> None:
     print(f'weights of the {predict_with}: {published.weights} ({published.weights.stat().st_size / 2**20:.1f} MiB)')
     print(f'SHA-256: {published.sha256}')
     print(f'done: {published.config} and {published.metafile}; see tools/infer.py --help')
+
+
+def _passport(args: argparse.Namespace, network: nn.Module) -> dict[str, Any]:
+    """What those need who go on training from these weights."""
+    order, images = merge_order(network), manifest_of(args.checkpoint)
+    found = dict(patch_merging=order, data_manifest=None if images is None else as_rows(images))
+    return {key: value for key, value in found.items() if value is not None}
 
 
 if __name__ == '__main__':

@@ -36,6 +36,7 @@ model = dict(
     ],
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='CollapseMonitorHook', interval=100),
     dict(type='TrivialFloorHook', value='loss_restoration', floor='corruption'),
     '$probe_hook',

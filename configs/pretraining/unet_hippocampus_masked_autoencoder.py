@@ -19,6 +19,7 @@ model = dict(
     patch_size=(8, 8, 8),
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='CollapseMonitorHook', interval=100),
     dict(type='TrivialFloorHook', value='loss_reconstruction', floor='mean_error'),
     '$probe_hook',

@@ -21,6 +21,7 @@ model = dict(
     queue_size=512,
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.99, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
     '$probe_hook',

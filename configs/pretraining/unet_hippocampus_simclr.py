@@ -19,6 +19,7 @@ model = dict(
     jitter=dict(type='IntensityJitter'),
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='CollapseMonitorHook', interval=100),
     '$probe_hook',
 ]

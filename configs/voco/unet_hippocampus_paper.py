@@ -22,6 +22,7 @@ model = dict(
     criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular_power=1),
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='CollapseMonitorHook', interval=100),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant'),
     '$probe_hook',

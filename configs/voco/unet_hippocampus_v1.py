@@ -23,6 +23,7 @@ model = dict(
     teacher=dict(type='EMATeacher'),
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.9, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant'),

@@ -24,6 +24,7 @@ model = dict(
     teacher_of='projector',
 )
 custom_hooks = [
+    dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.9, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant'),

@@ -17,9 +17,9 @@ model = dict(
     network=dict(
         net=dict(mode=1),
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/fmunet_btcv/iter_100000.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('net.out_layers.*.2.*',),  # levels are no organs
         ),
     ),

@@ -15,9 +15,9 @@ model = dict(
     network=dict(
         net=dict(channels=(8, 16, 32, 64, 128)),
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/fmunet_hippocampus/iter_1500.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('net.out_layers.*.2.*',),  # levels are no organs
         ),
     ),

@@ -16,9 +16,9 @@ train_dataloader = dict(batch_size=2)
 model = dict(
     network=dict(
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/pctnet_btcv/iter_100000.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('net.*.out_conv?.conv.2.*',),  # levels are no organs
         ),
     ),

@@ -15,9 +15,9 @@ model = dict(
     network=dict(
         net=dict(mode=0, channels=(8, 12, 16, 32, 64), num_heads=(2, 4, 8), windows=(4, 4, 4)),
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/pctnet_hippocampus/iter_1500.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('net.*.out_conv?.conv.2.*',),  # levels are no organs
         ),
     ),

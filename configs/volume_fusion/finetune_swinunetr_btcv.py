@@ -13,9 +13,9 @@ _base_ = [
 model = dict(
     network=dict(
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/swinunetr_btcv/iter_100000.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('decode_head.out.*',),  # levels are no organs
         ),
     ),

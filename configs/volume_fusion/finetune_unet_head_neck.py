@@ -15,9 +15,9 @@ model = dict(
     network=dict(
         backbone=dict(block='plain', channels=(16, 32, 64, 128), strides=(2, 2, 2, 2)),
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/unet_head_neck/iter_1500.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('decode_head.outs.*',),  # levels are no organs
         ),
     ),

@@ -14,9 +14,9 @@ train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
 model = dict(
     network=dict(
         init_cfg=dict(
-            type='PretrainedExcept',
+            type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/unet_hippocampus/iter_1500.pth}}',
-            prefix='network.',
+            part='encoder_decoder',
             leave_out=('decode_head.outs.*',),  # levels are no organs
         ),
     ),

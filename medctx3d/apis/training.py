@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.failures import explained
+from medctx3d.apis.pretrained_start import settle_pretrained
 from medctx3d.apis.splits import check_config_splits, prepare_splits
 from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
@@ -41,13 +42,16 @@ def train_config(
     require_keys(config, 'train')
     close_schedules(config)
     check_config(config)
-    start = settle_start(config, check_consistency(config))
+    model = check_consistency(config)
+    start = settle_start(config, model)
     datasets = check_config_splits(config)
     require_writable(config.work_dir, '--work-dir')
     prepare_launch(config, launcher)
     agree_on_start(config)
-    if start and is_main_process():
-        print(start)
+    if is_main_process():
+        lines = [start] if config.get('resume') else [start, *settle_pretrained(config, model)]
+        for line in filter(None, lines):
+            print(line)
     prepare_splits(datasets)
     runner = build_runner(config, verbose=verbose)
     if deterministic:

@@ -5,12 +5,10 @@ from medctx3d.engine.checkpoint import CheckpointError, load_checkpoint_file, lo
 from medctx3d.engine.launch import build_runner, load_config, prepare_launch
 from medctx3d.engine.loops import SeekingTrainLoop
 from medctx3d.engine.optim_wrappers import CPUAmpOptimWrapper
-from medctx3d.engine.pretrained_except import PretrainedExcept
 
 __all__ = [
     'CPUAmpOptimWrapper',
     'CheckpointError',
-    'PretrainedExcept',
     'SeekingTrainLoop',
     'build_runner',
     'hooks',

@@ -30,20 +30,27 @@ def describe(network: nn.Module, config: Config, metainfo: Mapping[str, Any]) ->
         codes), ``spacing`` (mm), ``intensity`` and ``preprocessing`` (transforms of the load pipeline), ``window``
         (X, Y, Z), versions, and ``weights_sha256``; None where the config does not say.
     """
-    steps = load_pipeline(config)
     channels = metainfo.get('channels') or 'image'
     return dict(
-        data=str(_dataset(config).get('type', '')),
         classes=list(metainfo.get('classes') or ()),
         channels=[channels] if isinstance(channels, str) else list(channels),
-        orientation=_argument(steps, 'Orientationd', 'axcodes'),
-        spacing=_argument(steps, 'Spacingd', 'pixdim'),
-        intensity=[step for step in steps if _name(step).startswith(_INTENSITY)],
-        preprocessing=steps,
+        **preparation(config),
         window=list(window_of(config)),
         weights_sha256=weights_digest(network.state_dict()),
         medctx3d=__version__,
         torch=torch.__version__,
+    )
+
+
+def preparation(config: Config) -> dict[str, Any]:
+    """How a config prepares volumes: ``data``, ``orientation``, ``spacing``, ``intensity``, ``preprocessing``."""
+    steps = load_pipeline(config)
+    return dict(
+        data=str(_dataset(config).get('type', '')),
+        orientation=_argument(steps, 'Orientationd', 'axcodes'),
+        spacing=_argument(steps, 'Spacingd', 'pixdim'),
+        intensity=[step for step in steps if _name(step).startswith(_INTENSITY)],
+        preprocessing=steps,
     )
 
 

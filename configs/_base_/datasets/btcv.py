@@ -69,3 +69,4 @@ test_dataloader = dict(
     dataset=dict(split='test', pipeline=[dict(type='PackVolume')], test_mode=True, **dataset),
 )
 test_evaluator = dict(type='VolumeMetric', grid='source')
+test_cfg = dict(type='TestLoop')

@@ -10,4 +10,3 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=900),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=900),
 ]
-test_cfg = dict(type='TestLoop')

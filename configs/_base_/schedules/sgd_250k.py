@@ -11,4 +11,3 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=12.0),
 )
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False)]
-test_cfg = dict(type='TestLoop')

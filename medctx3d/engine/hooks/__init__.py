@@ -1,7 +1,9 @@
 """Hooks: they observe time; mathematics lives in the model."""
 
 from medctx3d.engine.hooks.collapse_monitor_hook import CollapseMonitorHook
+from medctx3d.engine.hooks.data_manifest_hook import DataManifestHook
 from medctx3d.engine.hooks.ema_teacher_hook import EMATeacherHook
+from medctx3d.engine.hooks.freeze_hook import FreezeHook
 from medctx3d.engine.hooks.iteration_seed_hook import IterationSeedHook
 from medctx3d.engine.hooks.nonfinite_hook import NonFiniteHook
 from medctx3d.engine.hooks.objective_monitor_hook import ObjectiveMonitorHook
@@ -16,7 +18,9 @@ from medctx3d.engine.hooks.watchdog_hook import WatchdogHook
 
 __all__ = [
     'CollapseMonitorHook',
+    'DataManifestHook',
     'EMATeacherHook',
+    'FreezeHook',
     'IterationSeedHook',
     'NonFiniteHook',
     'ObjectiveMonitorHook',

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
 from monai.networks.nets import SwinUNETR
 from torch import Tensor, nn
 
+from medctx3d.models.blocks.patch_merging import MergeOrder, PatchMerging
 from medctx3d.models.masking.functional import resize_mask
 from medctx3d.registry import BACKBONES
 
@@ -28,6 +31,9 @@ class SwinUNETREncoder(BaseModule):
         window_size: Attention window, in tokens.
         drop_path_rate: Stochastic depth of the last block; earlier ones get less.
         norm: MONAI's name of the normalisation of the convolutions.
+        use_v2: A residual convolution block before each stage, as in Swin UNETR-V2 and the weights of VoCo.
+        patch_merging: Order of the neighbours where tokens are merged, see
+            :class:`~medctx3d.models.blocks.patch_merging.PatchMerging`. Weights published before 2025 are ``legacy``.
         token_masking: Own a learnable mask token, so that a mask may be given. Without masks leave it off: an
             unused parameter stops distributed training.
         use_checkpoint: Trade a second forward of each stage for its activations' memory.
@@ -44,11 +50,14 @@ class SwinUNETREncoder(BaseModule):
         window_size: int = 7,
         drop_path_rate: float = 0.0,
         norm: str = 'instance',
+        use_v2: bool = False,
+        patch_merging: MergeOrder = 'current',
         token_masking: bool = False,
         use_checkpoint: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        merging: Any = partial(PatchMerging, order=patch_merging)  # what MONAI calls a module is a constructor
         whole = SwinUNETR(
             in_channels=in_channels,
             out_channels=2,  # the half that has them is not kept
@@ -58,6 +67,8 @@ class SwinUNETREncoder(BaseModule):
             window_size=window_size,
             dropout_path_rate=drop_path_rate,
             norm_name=norm,
+            downsample=merging,
+            use_v2=use_v2,
             use_checkpoint=use_checkpoint,
         )
         self.patch_embed = whole.swinViT.patch_embed

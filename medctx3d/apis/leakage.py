@@ -1,0 +1,120 @@
+"""Did the pretraining see what is scored here? Answered by content, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from medctx3d.datasets import VolumeDataset
+from medctx3d.datasets.checks import few, image_paths
+from medctx3d.registry import DATASETS
+from medctx3d.utils.data_manifest import (
+    FILE_NAME,
+    SeenImage,
+    SharedImage,
+    from_rows,
+    read_manifest,
+    see_images,
+    shared_images,
+)
+from medctx3d.utils.weights_file import read_metadata
+
+SCORED = ('val', 'test')
+
+
+class LeakageError(ValueError):
+    """Images of the pretraining are scored downstream.
+
+    Attributes:
+        shared: They, by split.
+    """
+
+    def __init__(self, message: str, shared: dict[str, list[SharedImage]]) -> None:
+        super().__init__(message)
+        self.shared = shared
+
+
+def manifest_of(path: str | Path) -> list[SeenImage] | None:
+    """The images that weights were trained on, as far as anybody wrote them down.
+
+    Args:
+        path: A manifest (``.json``), converted weights whose header holds one, or a checkpoint beside whose file a
+            ``data_manifest.json`` lies.
+
+    Returns:
+        The images; None where there is no manifest.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The manifest cannot be read.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist: name weights, or a data manifest')
+    if path.suffix == '.json':
+        return read_manifest(path)
+    stated = read_metadata(path).get('data_manifest') if path.suffix == '.safetensors' else None
+    if stated:
+        return from_rows(json.loads(stated), path)
+    beside = path.with_name(FILE_NAME)
+    return read_manifest(beside) if beside.is_file() else None
+
+
+def split_images(config: Config, stage: str) -> list[SeenImage]:
+    """The images of a split of a config, hashed.
+
+    Args:
+        config: With ``<stage>_dataloader``.
+        stage: ``train``, ``val`` or ``test``.
+
+    Raises:
+        ValueError: The data set has no list of files, or a file is no volume.
+        OSError: A list or a file is missing.
+    """
+    dataset = DATASETS.build(dict(config[f'{stage}_dataloader']['dataset'], lazy_init=True))
+    if not isinstance(dataset, VolumeDataset):
+        raise ValueError(f'{stage}_dataloader.dataset must be a VolumeDataset, got {type(dataset).__name__}')
+    dataset.read_list()
+    return see_images((str(record['case']), image_paths(record)) for record in dataset.data_list)
+
+
+def leaks(seen: Sequence[SeenImage], config: Config, stages: Sequence[str] = SCORED) -> dict[str, list[SharedImage]]:
+    """The images of the pretraining that are scored by a config, by split; a list that serves twice is read once."""
+    shared: dict[str, list[SharedImage]] = {}
+    known: dict[str, list[SharedImage]] = {}
+    for stage in stages:
+        if not config.get(f'{stage}_dataloader'):
+            continue
+        dataset = config[f'{stage}_dataloader']['dataset']
+        same = repr([dataset.get(key) for key in ('type', 'ann_file', 'data_root', 'split', 'cases')])
+        if same not in known:
+            known[same] = shared_images(seen, split_images(config, stage))
+        if known[same]:
+            shared[stage] = known[same]
+    return shared
+
+
+def refuse_leaks(shared: dict[str, list[SharedImage]], weights: object) -> None:
+    """Raise :class:`LeakageError` if anything is shared.
+
+    Raises:
+        LeakageError: The message names the cases.
+    """
+    if not shared:
+        return
+    told = '; '.join(
+        f'{stage}: {few([_names(one) for one in found])} ({len(found)} images)' for stage, found in shared.items()
+    )
+    raise LeakageError(
+        f'the pretraining of {weights} saw images that are scored here: {told}. Take them out of the split, use '
+        'other weights, or say that it is meant: allow_leakage=True in init_cfg (--allow-leakage)',
+        shared,
+    )
+
+
+def _names(shared: SharedImage) -> str:
+    seen = '' if shared.seen.case == shared.found.case else f' as {shared.seen.case}'
+    return f'{shared.found.case}{seen} (same {shared.alike})'

@@ -1,0 +1,124 @@
+"""A training does not begin if its pretraining saw what it scores."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from helpers_engine import run_config
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from medctx3d.apis.leakage import LeakageError, leaks, manifest_of, split_images
+from medctx3d.apis.pretrained_start import settle_pretrained
+from medctx3d.apis.training import train_config
+from medctx3d.registry import MODELS
+from medctx3d.utils.data_manifest import read_manifest, write_manifest
+
+
+def store_anew(source: Path, target: Path) -> None:
+    """The same voxels in another file: uncompressed, as float, axes reversed."""
+    image = nib.load(source)
+    voxels = np.asarray(image.dataobj, dtype=np.float32)[::-1, :, ::-1]
+    nib.save(nib.Nifti1Image(voxels, np.diag([-1.0, 1.0, -2.0, 1.0])), target)
+
+
+@pytest.fixture
+def pretrained(nifti_dataset: Path, tmp_path: Path) -> Path:
+    """The checkpoint of a training on images of its own, which wrote down which they were."""
+    config = run_config(nifti_dataset, tmp_path / 'pretraining', iterations=1, medcontext=False)
+    config.custom_hooks = [dict(type='DataManifestHook')]
+    Runner.from_cfg(config).train()
+    return tmp_path / 'pretraining' / 'iter_1.pth'
+
+
+def downstream(root: Path, work_dir: Path, checkpoint: Path, **arguments: Any) -> Config:
+    config = run_config(root, work_dir, iterations=1, medcontext=False, experiment_name=f'downstream_{work_dir.name}')
+    config.model.network.init_cfg = dict(type='PretrainedWeights', checkpoint=str(checkpoint), **arguments)
+    return config
+
+
+def test_a_training_writes_down_what_it_saw(pretrained: Path, nifti_dataset: Path) -> None:
+    seen = read_manifest(pretrained.with_name('data_manifest.json'))
+    assert [image.case for image in seen] == [f'image{number}' for number in range(4)]
+    assert [image.file for image in seen] == [f'image{number}.nii.gz' for number in range(4)]
+    assert manifest_of(pretrained) == seen
+    assert str(nifti_dataset) not in json.dumps(seen)
+
+
+def test_weights_pretrained_on_other_cases_start_a_training(
+    pretrained: Path, nifti_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = downstream(nifti_dataset, tmp_path / 'clean', pretrained, part='encoder_decoder')
+    train_config(config)
+    told = capsys.readouterr().out
+    assert '0 of the 4 images of the pretraining are scored here' in told
+    assert 'coverage of the encoder 100.0%' in told
+
+
+@pytest.fixture
+def leaky(nifti_dataset: Path, pretrained: Path) -> Path:
+    """The downstream list, one of whose test cases is a training image of the pretraining, stored anew."""
+    shutil.copy(nifti_dataset / 'image5.nii.gz', nifti_dataset / 'kept.nii.gz')
+    store_anew(nifti_dataset / 'image2.nii.gz', nifti_dataset / 'image5.nii')
+    listing = json.loads((nifti_dataset / 'dataset.json').read_text(encoding='utf-8'))
+    listing['test'][0]['image'] = 'image5.nii'
+    (nifti_dataset / 'dataset.json').write_text(json.dumps(listing), encoding='utf-8')
+    return nifti_dataset
+
+
+def test_an_image_of_the_pretraining_in_the_test_split_stops_it_before_anything_is_prepared(
+    leaky: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    config = downstream(leaky, tmp_path / 'leak', pretrained)
+    with pytest.raises(LeakageError, match=r'test: image5 as image2 \(same voxels\) \(1 images\).*allow_leakage=True'):
+        settle_pretrained(config, MODELS.build(config.model))
+    config = downstream(leaky, tmp_path / 'meant', pretrained, allow_leakage=True)
+    told = settle_pretrained(config, MODELS.build(config.model))
+    assert told[-1] == '1 of the 4 images of the pretraining are scored here, which allow_leakage=True allows'
+
+
+def test_leaks_are_told_by_split(leaky: Path, pretrained: Path, tmp_path: Path) -> None:
+    config = run_config(leaky, tmp_path / 'x', medcontext=False)
+    seen = read_manifest(pretrained.with_name('data_manifest.json'))
+    assert {stage: len(found) for stage, found in leaks(seen, config).items()} == {'test': 1}
+    assert {stage: len(found) for stage, found in leaks(seen, config, ['train', 'val']).items()} == {'train': 4}
+
+
+def test_weights_that_say_nothing_of_their_images_are_told_apart(
+    pretrained: Path, nifti_dataset: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / 'alone' / 'iter_1.pth'
+    alone.parent.mkdir()
+    shutil.copy(pretrained, alone)
+    config = downstream(nifti_dataset, tmp_path / 'unknown', alone)
+    assert 'does not say which images' in settle_pretrained(config, MODELS.build(config.model))[-1]
+
+
+def test_unfit_weights_stop_a_training_before_its_volumes_are_prepared(nifti_dataset: Path, tmp_path: Path) -> None:
+    torch.save({'network.backbone.other': torch.rand(1)}, tmp_path / 'other.pth')
+    config = downstream(nifti_dataset, tmp_path / 'run', tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match='asked for'):
+        train_config(config)
+    assert not list((tmp_path / 'run').rglob('*.pth'))
+
+
+def test_a_manifest_of_the_same_cases_is_kept_when_a_training_goes_on(pretrained: Path, nifti_dataset: Path) -> None:
+    path = pretrained.with_name('data_manifest.json')
+    seen = [image._replace(sha256='noted before') for image in read_manifest(path)]
+    write_manifest(path, seen)
+    config = run_config(nifti_dataset, path.parent, iterations=1, medcontext=False, experiment_name='goes_on')
+    config.custom_hooks = [dict(type='DataManifestHook')]
+    Runner.from_cfg(config).train()
+    assert read_manifest(path) == seen
+
+
+def test_a_split_is_hashed_case_by_case(nifti_dataset: Path, tmp_path: Path) -> None:
+    config = run_config(nifti_dataset, tmp_path / 'run', medcontext=False)
+    assert [image.case for image in split_images(config, 'test')] == ['image5', 'image6']
