@@ -19,9 +19,7 @@ EVERY = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob(
 PRETRAININGS = [
     name
     for name in EVERY
-    if name.split('/')[1] in ('lrc', 'pretraining', 'voco', 'volume_fusion')
-    and '/finetune_' not in name
-    and 'region_contrast' not in name
+    if name.split('/')[1] in ('lrc', 'pretraining', 'voco', 'volume_fusion') and '/finetune_' not in name
 ]
 LEAVES = [name for name in EVERY if name not in PRETRAININGS]
 FOLDERS = {  # network: folder of its baselines

@@ -80,11 +80,12 @@ def with_tables(page: str, tables: dict[str, dict[str, str]]) -> str:
         ValueError: A registry that holds components has no section.
     """
     for kind, rows in tables.items():
-        table = ''.join(f'| `{name}` | {line} |\n' for name, line in rows.items())
         section = rf'(^## {kind}\n(?:(?!^## ).*\n)*?\| name \| what it is \|\n\|---\|---\|\n)(?:\|.*\n)*'
-        page, found = re.subn(section, lambda match, table=table: match[1] + table, page, count=1, flags=re.MULTILINE)
-        if not found:
+        found = re.search(section, page, flags=re.MULTILINE)
+        if found is None:
             raise ValueError(f'no section "## {kind}" with a table "| name | what it is |": add it by hand')
+        table = ''.join(f'| `{name}` | {line} |\n' for name, line in rows.items())
+        page = page[: found.start()] + found[1] + table + page[found.end() :]
     return page
 
 

@@ -1,0 +1,22 @@
+"""A small U-Net on the hippocampus, its encoder from VoCo. Scratch: ../unet/unet_hippocampus.py
+
+The file is what unet_hippocampus_paper.py left in its work dir; the variable PRETRAINED names another.
+"""
+
+_base_ = [
+    '../_base_/models/unet_small.py',
+    '../_base_/datasets/hippocampus.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
+model = dict(
+    network=dict(
+        init_cfg=dict(
+            type='PretrainedWeights',
+            checkpoint='{{$PRETRAINED:work_dirs/voco/unet_hippocampus_paper/iter_1500.pth}}',
+            part='encoder',
+        ),
+    ),
+)
