@@ -1,4 +1,5 @@
-"""A small U-Net on the hippocampus, encoder and decoder from the restoration of volumes. Scratch: ../unet/unet_hippocampus.py
+"""A small U-Net on the hippocampus, encoder and decoder from the restoration of volumes. From scratch:
+../unet/unet_hippocampus.py
 
 The file is what unet_hippocampus_image_restoration.py left in its work dir; the variable PRETRAINED names another.
 """

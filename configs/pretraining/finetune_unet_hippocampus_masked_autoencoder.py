@@ -1,4 +1,5 @@
-"""A small U-Net on the hippocampus, encoder and decoder from a masked autoencoder. Scratch: ../unet/unet_hippocampus.py
+"""A small U-Net on the hippocampus, encoder and decoder from a masked autoencoder. From scratch:
+../unet/unet_hippocampus.py
 
 The file is what unet_hippocampus_masked_autoencoder.py left in its work dir; the variable PRETRAINED names another.
 """

@@ -17,6 +17,7 @@ model = dict(
             type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/pretraining/unet_hippocampus_moco/iter_1500.pth}}',
             part='encoder',
+            weights_of='student',
         ),
     ),
 )

@@ -17,6 +17,7 @@ model = dict(
             type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/voco/swinunetr_btcv_v2/iter_2000000.pth}}',
             part='encoder',
+            weights_of='student',
         ),
     ),
 )

@@ -17,6 +17,7 @@ model = dict(
             type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/voco/unet_hippocampus_v1/iter_1500.pth}}',
             part='encoder',
+            weights_of='student',
         ),
     ),
 )
