@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from test_configs import PRETRAININGS, load
+from test_configs import EVERY, PRETRAININGS, load
 
 from medctx3d.apis.config_consistency import check_consistency
 from medctx3d.models.selfsup import SelfSupervisor
 from medctx3d.registry import MODELS
 from medctx3d.structures import VolumeData, VolumeDataSample
+from medctx3d.utils.config_check import ConfigError
 
 OWN = [name for name in PRETRAININGS if '/volume_fusion/' not in name]  # that one is a segmentor with other labels
 
@@ -30,6 +31,16 @@ def test_no_label_is_read_and_no_test_case_is_touched(name):
 @pytest.mark.parametrize('name', PRETRAININGS)
 def test_its_parts_fit_one_another(name):
     check_consistency(load(name), ['train'])
+
+
+
+@pytest.mark.parametrize('name', [name for name in EVERY if '/lrc/unet' in name])
+def test_a_contrast_of_regions_without_maps_is_refused_before_it_starts(name):
+    config = load(name)
+    check_consistency(config, ['train'])
+    config.train_dataloader.dataset.region_maps = None
+    with pytest.raises(ConfigError, match='compares regions, and the training volumes come without'):
+        check_consistency(config, ['train'])
 
 
 @pytest.mark.parametrize('name', OWN)

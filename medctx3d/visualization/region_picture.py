@@ -10,6 +10,7 @@ from medctx3d.visualization.overlay import grey_levels, plane_canvas, show_plane
 from medctx3d.visualization.planes import PLANES, cut, ras_spacing, richest_slices, to_ras
 
 _LINE = (1.0, 0.85, 0.1)
+_CROWDED = 0.5
 _FINE = 500  # pixels along the longer side of a plane, so that borders are lines and not bands
 
 
@@ -71,7 +72,11 @@ def _with_borders(grey: np.ndarray, ids: np.ndarray) -> np.ndarray:
     times = max(1, _FINE // max(ids.shape))
     grey, ids = (part.repeat(times, axis=0).repeat(times, axis=1) for part in (grey, ids))
     picture = np.repeat(grey[..., None], 3, axis=-1)
-    picture[find_boundaries(ids, mode='inner')] = _LINE
+    borders = find_boundaries(ids, mode='inner')
+    if (ids > 0).any() and borders[
+        ids > 0
+    ].mean() < _CROWDED:  # across the slices of a map in 2D nearly every pixel is one
+        picture[borders] = _LINE
     return picture
 
 
