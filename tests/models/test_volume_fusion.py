@@ -136,6 +136,17 @@ def test_training_follows_the_seed_and_validation_the_cases():
     assert torch.equal(torch.get_rng_state(), state)  # what training draws next is not disturbed
 
 
+def test_mixed_precision_changes_nothing_of_what_is_fused():
+    """mmengine's training step calls the preprocessor inside autocast."""
+    preprocessor = VolumeFusionPreprocessor(4, view=VIEW, intensity=dict(type='PercentileCurve'), invert=0.5)
+    plain, levels = fused(preprocessor, size=20)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        mixed, found = fused(preprocessor, size=20)
+    assert mixed.dtype == torch.float32
+    assert torch.equal(plain, mixed)
+    assert torch.equal(levels, found)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 @pytest.mark.parametrize('name', sorted(SAMPLINGS))
 def test_a_seed_gives_the_same_levels_on_a_gpu(name):

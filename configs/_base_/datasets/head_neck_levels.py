@@ -35,3 +35,4 @@ val_dataloader = dict(
 )
 val_evaluator = dict(type='VolumeMetric', grid='working', scores=('dice',), show_table=False)
 val_cfg = dict(type='ValLoop')
+custom_hooks = [dict(type='DataManifestHook')]
