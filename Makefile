@@ -8,25 +8,29 @@ READY = $(VENV)/.ready
 SOURCES = medctx3d tools tests configs projects docs setup.py
 DEMO_ARGS ?=
 TEST_ARGS ?=
+LOCKED ?=
+AUDIT = .venv-audit/bin
+AUDIT_SERVICE ?= pypi
 
 # Idle OpenMP threads must sleep: spinning, two busy processes slow each other down twentyfold.
 export OMP_WAIT_POLICY = PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser lint format types coverage check docs clean
+.PHONY: help setup demo test browser lint format types coverage check docs audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make the environment in .venv from the pinned requirements (PYTHON=..., VENV=...)
+setup: $(READY) ## make the environment in .venv from the pinned requirements (PYTHON=..., VENV=..., LOCKED=1: by hash)
 
 $(READY): requirements/runtime.txt requirements/tests.txt requirements/dev.txt requirements/mmcv.txt \
-		requirements/constraints.txt setup.py
+		requirements/constraints.txt requirements/lock.txt setup.py
 	@test -n "$(PYTHON)" || { echo 'no python3 found: install Python 3.11 or give PYTHON=/path/to/python'; exit 1; }
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(if $(LOCKED),$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes -r requirements/lock.txt)
 	$(RUN) -m pip install --disable-pip-version-check --quiet -c requirements/constraints.txt -r requirements/dev.txt
 	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps -r requirements/mmcv.txt
-	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps -e .
+	$(RUN) -m pip install --disable-pip-version-check --quiet --no-deps $(if $(LOCKED),--no-build-isolation) -e .
 	$(RUN) -m medctx3d.utils.collect_env --check
 	@touch $@
 
@@ -60,6 +64,23 @@ check: lint types test ## everything a change must pass
 docs: $(READY) ## the documentation as HTML in docs/_build/html, warnings are errors
 	$(RUN) -m pip install --disable-pip-version-check --quiet -r requirements/docs.txt
 	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# Without --strict pip-audit calls a package that it could not look up a success.
+audit: $(AUDIT)/.ready ## known advisories of the pinned packages, from the network (AUDIT_SERVICE=osv)
+	@$(AUDIT)/pip-audit --strict --progress-spinner off --vulnerability-service $(AUDIT_SERVICE) --disable-pip --no-deps \
+		-r requirements/constraints.txt || { \
+		echo 'make audit: FAILED. Either an advisory is listed above, or the service ($(AUDIT_SERVICE)) did not answer for'; \
+		echo 'a package: then nothing is known about any of them. Try again with network, or AUDIT_SERVICE=osv.'; exit 1; }
+
+lock: $(AUDIT)/.ready ## hashes of the pinned packages, written to requirements/lock.txt after a pin has changed
+	$(AUDIT)/uv pip compile --quiet --universal --no-deps --generate-hashes --no-annotate --python-version 3.10 \
+		--custom-compile-command 'make lock' --no-emit-package torch --output-file requirements/lock.txt \
+		requirements/constraints.txt requirements/mmcv.txt
+
+$(AUDIT)/.ready: requirements/audit.txt
+	test -x $(AUDIT)/python || $(PYTHON) -m venv .venv-audit
+	$(AUDIT)/python -m pip install --disable-pip-version-check --quiet -r requirements/audit.txt
+	@touch $@
 
 clean: ## remove what the targets made, .venv left out
 	rm -rf build dist *.egg-info docs/_build htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

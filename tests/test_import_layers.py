@@ -22,10 +22,11 @@ LAYERS = {
     'postprocessing': 2,
     'visualization': 2,
     'engine': 3,
-    'apis': 4,
-    'export': 4,
-    'reporting': 4,
-    'studies': 5,
+    'diagnosis': 4,
+    'apis': 5,
+    'export': 5,
+    'reporting': 5,
+    'studies': 6,
 }
 MODEL_LAYERS = {  # inside models
     'blocks': 0,

@@ -125,6 +125,20 @@ def test_pins_lie_within_the_stated_ranges() -> None:
             assert requirement.specifier.contains(str(pin).removeprefix('=='))
 
 
+def test_the_lock_file_has_every_pin_with_its_hashes() -> None:
+    text = (REQUIREMENTS / 'lock.txt').read_text(encoding='utf-8').replace('\\\n', ' ')
+    locked = {}
+    for line in text.splitlines():
+        if not line.startswith('#'):
+            name, hashes = line.partition(' --hash=')[::2]
+            pin = Requirement(name)
+            locked[canonicalize_name(pin.name), str(pin.specifier)] = re.findall(r'sha256:[0-9a-f]{64}', hashes)
+    pins = [Requirement(line) for file in ('constraints.txt', 'mmcv.txt') for line in lines(file)]
+    wanted = {(canonicalize_name(pin.name), str(pin.specifier)) for pin in pins if pin.name != 'torch'}
+    assert locked.keys() == wanted, 'run: make lock'
+    assert all(locked.values())
+
+
 def test_requirements_keep_one_opencv_and_one_mmengine() -> None:
     names = {Requirement(line).name for line in lines('runtime.txt')}
     assert {'opencv-python-headless', 'mmengine-lite'} <= names

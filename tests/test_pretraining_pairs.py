@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from medctx3d.engine import load_config
@@ -42,13 +43,13 @@ def init_cfgs(node: Any) -> Iterator[dict]:
                 yield from init_cfgs(value)
 
 
-def write_marked(model: nn.Module, path: Path) -> dict[str, torch.Tensor]:
-    """Save a state dict that is ``MARK`` everywhere and takes a few bytes, and return it."""
+def write_marked(model: nn.Module, path: Path, config: Config) -> dict[str, torch.Tensor]:
+    """Save a checkpoint whose weights are ``MARK`` everywhere and take a few bytes, and return its state dict."""
     marked = {
         name: torch.full((), MARK).to(value.dtype).expand(value.shape) if value.is_floating_point() else value
         for name, value in model.state_dict().items()
     }
-    torch.save(dict(state_dict=marked), path)
+    torch.save(dict(state_dict=marked, meta=dict(cfg=config.pretty_text)), path)
     return marked
 
 
@@ -62,7 +63,7 @@ def test_every_pretraining_of_a_method_has_its_fine_tuning(folder):
 @pytest.mark.parametrize('name', TUNED)
 def test_fine_tuning_takes_the_whole_backbone_and_all_else_that_is_not_named(name, tmp_path):
     pretraining, tuning = load_config(pretraining_of(name)), load_config(ROOT / name)
-    file = write_marked(MODELS.build(pretraining.model), tmp_path / 'pretrained.pth')
+    file = write_marked(MODELS.build(pretraining.model), tmp_path / 'pretrained.pth', pretraining)
     starts = list(init_cfgs(tuning.model))
     assert len(starts) == 1
     starts[0]['checkpoint'] = str(tmp_path / 'pretrained.pth')

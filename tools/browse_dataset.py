@@ -50,7 +50,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, build the data set, draw."""
     args = parse_args(arguments)
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     require_writable(args.out, '--out')
     dataset = build_dataset(config, args.split)
     if not 0 <= args.channel < len(dataset.metainfo.get('channels') or ('image',)):

@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parse_args(arguments)
     setup_environment()
     register_all_modules()
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, safe=args.safe)
     out = Path(args.out)
     if out.suffix != '.py' or out.resolve() == Path(args.config).resolve():
         raise ValueError(f'--out must be a .py file beside CONFIG, got {args.out}')

@@ -50,7 +50,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, load, export, say how far the export is from the network."""
     args = parse_args(arguments)
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     if args.predict_with:
         config.model.test_cfg = dict(config.model.get('test_cfg') or {}, predict_with=args.predict_with)
     model = init_model(config, args.checkpoint, device='cpu')

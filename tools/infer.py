@@ -91,7 +91,7 @@ def read_options(args: argparse.Namespace) -> PredictionOptions:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, load the model, segment."""
     args = parse_args(arguments)
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     check_consistency(config, ['test' if config.get('test_dataloader') else 'val'])
     weights = [args.checkpoint, *args.ensemble]
     inferencer = VolumeInferencer(config, weights, device=args.device, options=read_options(args))

@@ -47,7 +47,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, strip, write."""
     args = parse_args(arguments)
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     results = json.loads(Path(args.results).read_text(encoding='utf-8')) if args.results else None
     metainfo = inference_dataset(config).metainfo
     predict_with = args.predict_with or (config.model.get('test_cfg') or {}).get('predict_with', 'student')

@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read the command line, run the step, say what was found."""
     args = parse_args()
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     record = load_checkpoint_file(args.file)
     lacking = [key for key in KEYS if key not in record]
     if lacking:

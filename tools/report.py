@@ -45,6 +45,7 @@ def main() -> None:
         cases=args.cases,
         page_mb=args.page_mb,
         options=args.cfg_options,
+        safe=args.safe,
     )
     print(f'done: {report.page.resolve()}, with {report.markdown.name} and {report.data.name} beside it')
 

@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         regions={name: members.split(',') for name, members in pairs(args.regions, '--regions').items()},
         label_map=read_map(args.label_map, '--label-map'),
     )
-    config = load_config(args.config, args.cfg_options) if args.config else None
+    config = load_config(args.config, args.cfg_options, safe=args.safe) if args.config else None
     truth = find_truth(args.truth, config=config, split=args.split, metainfo=metainfo)
     require_writable(args.out, '--out')
     prediction_map = read_map(args.prediction_map, '--prediction-map')

@@ -63,7 +63,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, fuse two draws by each sampling, draw."""
     args = parse_args(arguments)
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     out = Path(args.out)
     require_writable(str(out.parent), '--out')
     preprocessor = fusion_of(config)

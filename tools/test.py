@@ -20,12 +20,10 @@ from medctx3d.apis.config_consistency import check_consistency, require_keys
 from medctx3d.apis.failures import explained
 from medctx3d.apis.splits import check_config_splits, prepare_splits, require_labels
 from medctx3d.engine.checkpoint import fitting_weights, load_weights
-from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, load_config, prepare_launch
-from medctx3d.registry import register_all_modules
+from medctx3d.engine.launch import LAUNCHERS, build_runner, default_work_dir, open_config, prepare_launch
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.command_line import add_config_options, run_tool
 from medctx3d.utils.config_check import ConfigError, check_config
-from medctx3d.utils.setup_env import setup_environment
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,9 +46,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read the command line, load the weights, test."""
     args = parse_args()
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     require_keys(config, 'test')
     out = args.out or config.work_dir

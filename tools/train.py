@@ -24,12 +24,11 @@ from mmengine.dist import is_main_process
 from medctx3d.apis.config_consistency import require_keys
 from medctx3d.apis.start_checkpoint import is_restarted
 from medctx3d.apis.training import set_randomness, train_config
+from medctx3d.engine.completion import use_amp
 from medctx3d.engine.deterministic import ask_for_deterministic_kernels
-from medctx3d.engine.launch import LAUNCHERS, default_work_dir, load_config, use_amp
+from medctx3d.engine.launch import LAUNCHERS, default_work_dir, open_config
 from medctx3d.engine.stop_request import Preempted
-from medctx3d.registry import register_all_modules
 from medctx3d.utils.command_line import add_config_options, run_tool
-from medctx3d.utils.setup_env import setup_environment
 
 
 def parse_args() -> argparse.Namespace:
@@ -79,9 +78,7 @@ def main() -> None:
         check_requeue(args)
     if args.deterministic:
         ask_for_deterministic_kernels()
-    setup_environment()
-    register_all_modules()
-    config = load_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     require_keys(config, 'train')
     config.work_dir = default_work_dir(config, args.config, args.work_dir)
     set_randomness(config, args.seed, deterministic=args.deterministic)

@@ -1,4 +1,4 @@
-"""A small U-Net on the hippocampus, its encoder from LRC on VoCo. Scratch: ../unet/unet_hippocampus.py
+"""A small U-Net on the hippocampus, encoder and decoder from LRC on VoCo. Scratch: ../unet/unet_hippocampus.py
 
 The file is what unet_hippocampus_voco.py left in its work dir; the variable PRETRAINED names another.
 """
@@ -16,8 +16,9 @@ model = dict(
         init_cfg=dict(
             type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/lrc/unet_hippocampus_voco/iter_1500.pth}}',
-            part='encoder',
+            part='encoder_decoder',
             weights_of='student',
+            leave_out=('decode_head.outs.*',),  # the pretraining has no output layer
         ),
     ),
 )

@@ -21,12 +21,12 @@ from medctx3d.apis.inference_record import InferenceRecord, model_identity, vers
 from medctx3d.apis.inference_share import Share, case_reason, segment_share
 from medctx3d.apis.inference_workers import ModelSource, check_workers, helpers
 from medctx3d.apis.init_model import init_model
-from medctx3d.apis.intensity_check import intensity_problem, intensity_window
 from medctx3d.apis.memory import check_memory
 from medctx3d.apis.prefetch import prepared_bytes
 from medctx3d.apis.result_space import check_result_space
 from medctx3d.apis.segment import predict_prepared, prepare_volume, save_segmentation
 from medctx3d.datasets.checks import check_headers
+from medctx3d.datasets.intensity_window import intensity_problem, intensity_window
 from medctx3d.inference import PredictionOptions
 from medctx3d.registry import INFERENCERS
 from medctx3d.typing import SegmentsVolumes

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from medctx3d.datasets import VolumeDataset
-from medctx3d.datasets.checks import check_splits, few
+from medctx3d.datasets.checks import few
+from medctx3d.diagnosis import CHEAP, Finding, run_checks
+from medctx3d.diagnosis.gathering import gather
+from medctx3d.diagnosis.pipeline_facts import PipelineFacts
 from medctx3d.registry import DATASETS
 from medctx3d.utils.config_check import ConfigError
+from medctx3d.utils.volume_file import VolumeError
 
 STAGES = ('train', 'val', 'test')
+_TOLD = 5  # findings of one check that are told in full
+_WHERE = 'in lists and headers (tools/doctor.py CONFIG looks at voxels too)'
+_MISSING = ('missing_file', 'unusable_list')
 
 
 def check_config_splits(config: Config, stages: Sequence[str] = STAGES) -> list[VolumeDataset]:
-    """Refuse a config whose splits are empty or share a case, also where they come from different lists.
+    """Refuse a config whose lists or headers are unusable, or whose splits share a case; voxels are not read.
 
-    Lists and headers are read here, voxels are not; see :func:`prepare_splits`.
+    This is the cheap half of ``tools/doctor.py``: all errors are told at once, and warnings are logged.
 
     Args:
         config: With ``train_dataloader``, ``val_dataloader`` and ``test_dataloader``, each of which may be missing.
@@ -27,26 +37,58 @@ def check_config_splits(config: Config, stages: Sequence[str] = STAGES) -> list[
         The data sets of ``stages``, each with its list.
 
     Raises:
-        ValueError: A split is empty, a case is in two splits, or a header breaks a rule; the message names them.
-        FileNotFoundError: A list or a file is missing.
+        ValueError: A split is empty, a case is in two splits, or a header breaks a rule; the message has all of them.
+        FileNotFoundError: Lists or files are missing, and nothing else is wrong.
     """
-    datasets = {stage: _build(config, stage) for stage in stages if config.get(f'{stage}_dataloader')}
-    splits = {}
-    seen: dict[tuple, str] = {}
-    for stage, dataset in datasets.items():
-        if not isinstance(dataset, VolumeDataset):
-            continue
-        dataset.read_list()
-        source = (dataset.ann_file, str(dataset.data_root), dataset.split, dataset.cases)
-        if stage == 'test' and seen.get(source) == 'val':
-            continue  # testing on the validation split is a choice, training on it is not
-        seen[source] = stage
-        splits[f'{stage}: {dataset.split}'] = dataset.data_list
-    check_splits(splits)
-    ours = [dataset for dataset in datasets.values() if isinstance(dataset, VolumeDataset)]
-    for dataset in ours:
-        dataset.check_headers()
-    return ours
+    datasets = config_datasets(config, stages)
+    found = run_checks(gather(datasets, voxels=False), CHEAP)
+    _refuse([finding for finding in found if finding.severity == 'error'])
+    warnings = [finding for finding in found if finding.severity == 'warning']
+    if warnings and os.environ.get('RANK', '0') == '0':  # before the process group exists
+        print_log(told(warnings, _WHERE), logger='current', level=logging.WARNING)
+    return [dataset for dataset, _ in datasets.values()]
+
+
+def config_datasets(config: Config, stages: Sequence[str] = STAGES) -> dict[str, tuple[VolumeDataset, PipelineFacts]]:
+    """The data sets of a config by stage, lists not read yet, with what is done to their images.
+
+    Data sets of other classes than :class:`~medctx3d.datasets.VolumeDataset` are left out.
+    """
+    built = {stage: _build(config, stage) for stage in stages if config.get(f'{stage}_dataloader')}
+    return {
+        stage: (dataset, PipelineFacts.of(config[f'{stage}_dataloader']['dataset']))
+        for stage, dataset in built.items()
+        if isinstance(dataset, VolumeDataset)
+    }
+
+
+def told(findings: Sequence[Finding], where: str) -> str:
+    """Findings as lines, grouped by check; of many like ones the first are named.
+
+    Args:
+        findings: In the order to be told.
+        where: Ends the first line, ``3 problems ...:``.
+    """
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.check, []).append(finding)
+    lines = []
+    for group in groups.values():
+        lines += [f'  {finding}' for finding in group[:_TOLD]]
+        if len(group) > _TOLD:
+            lines.append(
+                f'  and {len(group) - _TOLD} more ({group[0].check}): {few([f.where for f in group[_TOLD:]])}'
+            )
+    count = f'{len(findings)} problem{"s" if len(findings) > 1 else ""}'
+    return '\n'.join([f'{count} {where}:', *lines])
+
+
+def _refuse(errors: Sequence[Finding]) -> None:
+    if not errors:
+        return
+    missing = all(finding.check in _MISSING and 'no such' in finding.reason for finding in errors)
+    text = str(errors[0]) if len(errors) == 1 else told(errors, _WHERE)
+    raise FileNotFoundError(text) if missing else VolumeError(text)
 
 
 def prepare_splits(datasets: Sequence[VolumeDataset]) -> None:

@@ -12,8 +12,9 @@ from medctx3d.apis.pretrained_start import settle_pretrained
 from medctx3d.apis.splits import check_config_splits, prepare_splits
 from medctx3d.apis.start_checkpoint import agree_on_start, settle_start
 from medctx3d.datasets import VolumeDataset
+from medctx3d.engine.completion import close_schedules
 from medctx3d.engine.deterministic import ask_for_deterministic_kernels
-from medctx3d.engine.launch import build_runner, close_schedules, prepare_launch
+from medctx3d.engine.launch import build_runner, prepare_launch
 from medctx3d.registry import DATASETS
 from medctx3d.utils.atomic import require_writable
 from medctx3d.utils.config_check import check_config

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from medctx3d.utils.geometry import corner_distance
 from medctx3d.utils.volume_file import VolumeError, VolumeHeader, read_header
 
 GRID_TOLERANCE = 0.1
@@ -25,6 +25,11 @@ def image_paths(record: Record) -> list[str]:
     """A record's image files, one or one per channel."""
     image = record['image']
     return [str(image)] if isinstance(image, (str, os.PathLike)) else [str(path) for path in image]
+
+
+def record_files(record: Record) -> list[str]:
+    """All files of a record: images, and the label if there is one."""
+    return [*image_paths(record), *([str(record['label'])] if record.get('label') else [])]
 
 
 def check_headers(record: Record, metainfo: Mapping[str, Any]) -> None:
@@ -92,8 +97,7 @@ def check_same_grid(image: VolumeHeader, other: VolumeHeader, role: str) -> None
             f'it has {other.shape[:3]}. Resample it onto the image (nearest neighbour for labels) '
             f'or correct the pairing.'
         )
-    corners = np.array([(*corner, 1) for corner in itertools.product(*((-0.5, n - 0.5) for n in image.shape[:3]))])
-    distance = float(np.linalg.norm(corners @ (image.affine - other.affine).T, axis=1).max())
+    distance = corner_distance(image.affine, other.affine, image.shape)
     allowed = GRID_TOLERANCE * min(image.spacing)
     if distance > allowed:
         raise VolumeError(
@@ -185,7 +189,7 @@ def check_splits(splits: Mapping[str, Sequence[Record]], *, source: str = '') ->
                 f'list, or name another with split=.'
             )
         for record in records:
-            for key in _identities(record):
+            for key in identities(record):
                 first, case = owner.setdefault(key, (split, str(record['case'])))
                 if first != split:
                     names = case if case == record['case'] else f'{case} and {record["case"]} (same {key[0]} {key[1]})'
@@ -211,7 +215,7 @@ def check_cases(records: Sequence[Record], split: str, source: str, *, labelled:
     """
     seen: dict[tuple[str, str], str] = {}
     for record in records:
-        for kind, value in _identities(record):
+        for kind, value in identities(record):
             if kind != 'subject' and (kind, value) in seen:
                 raise ValueError(
                     f'{source}: split {split!r} must list a case once, {kind} {value} is in it twice '
@@ -232,7 +236,8 @@ def few(names: Sequence[str]) -> str:
     return ', '.join(names[:5]) + (f' and {len(names) - 5} more' if len(names) > 5 else '')
 
 
-def _identities(record: Record) -> list[tuple[str, str]]:
+def identities(record: Record) -> list[tuple[str, str]]:
+    """What two records of one case share: id, ``subject`` where there is one, and files, links resolved."""
     keys = [('case', str(record['case']))]
     keys += [('subject', str(record['subject']))] if record.get('subject') else []
     return keys + [('file', os.path.realpath(path)) for path in image_paths(record)]

@@ -7,53 +7,75 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from medctx3d.datasets.checks import Record, check_cases, check_splits, image_paths
 from medctx3d.utils.atomic import atomic_path
+from medctx3d.utils.data_folders import require_inside
 from medctx3d.utils.volume_file import strip_suffix
 
 
 def decathlon_records(
-    ann_file: str | Path, data_root: str | Path = '', split: str = 'training', *, labelled: bool = True
+    ann_file: str | Path,
+    data_root: str | Path = '',
+    split: str = 'training',
+    *,
+    labelled: bool = True,
+    checked: bool = True,
 ) -> list[Record]:
     """Cases of one split of an MSD/Decathlon JSON.
 
     An entry is ``{"image": ..., "label": ...}``, ``image`` a path or a list of paths, one per channel; ``case`` (id,
     the file name without suffix if missing) and ``subject`` (whose images must stay in one split) may be added. An
-    entry of ``test`` or ``unlabelled`` may be a bare path.
+    entry of ``test`` or ``unlabelled`` may be a bare path. Files lie below ``data_root``, links followed,
+    or in a folder that the user opened (:func:`~medctx3d.utils.data_folders.require_inside`).
 
     Args:
         ann_file: The JSON file; relative to ``data_root`` if it does not exist as it is.
         data_root: Folder that paths in the file are relative to; the file's own folder if empty.
         split: ``training``, ``validation``, ``test`` or any other key that holds a list.
         labelled: False: records come without labels, and need none.
+        checked: Without, only what keeps the list from being read is an error, for a reader that looks for the rest
+            by itself.
 
     Raises:
         FileNotFoundError: The JSON, or a file that it lists, does not exist; the message has the full path.
-        ValueError: The JSON is not valid, the split is missing, empty or has a case twice, an entry lacks a key, or a
-            case of this split is also in another.
+        ValueError: The JSON is not valid, the split is missing, empty or has a case twice, an entry lacks a key or
+            leads out of ``data_root``, or a case of this split is also in another.
     """
     ann_file = _find_list(ann_file, data_root)
-    content = read_json(ann_file)
-    base = Path(data_root) if data_root else ann_file.parent
-    splits = {key: value for key, value in content.items() if isinstance(value, list) and _is_split(value)}
-    if split not in splits:
-        raise ValueError(_no_split(ann_file, split, splits, content))
-    records = {
-        name: [_record(entry, base, f'{ann_file}: {name}[{i}]') for i, entry in enumerate(entries)]
-        for name, entries in splits.items()
-        if entries or name == split
-    }
-    check_splits({split: records[split]}, source=str(ann_file))
+    records = decathlon_splits(ann_file, data_root)
+    if split not in records:
+        raise ValueError(_no_split(ann_file, split, records, read_json(ann_file)))
     if not labelled:
         records[split] = [dict(record, label=None) for record in records[split]]
+    if not checked:
+        return records[split]
+    base = Path(data_root) if data_root else ann_file.parent
+    check_splits({split: records[split]}, source=str(ann_file))
     check_cases(records[split], split, str(ann_file), labelled=labelled)
     _require_files(records[split], f'listed in {ann_file} and taken relative to {base}')
     for other in records.keys() - {split}:
-        check_splits({split: records[split], other: records[other]}, source=str(ann_file))
+        if records[other]:
+            check_splits({split: records[split], other: records[other]}, source=str(ann_file))
     return records[split]
+
+
+def decathlon_splits(ann_file: str | Path, data_root: str | Path = '') -> dict[str, list[Record]]:
+    """All splits of an MSD/Decathlon JSON, as far as it can be read; nothing is checked.
+
+    Raises:
+        FileNotFoundError: The JSON does not exist.
+        ValueError: It is not valid, or an entry lacks a key.
+    """
+    ann_file = _find_list(ann_file, data_root)
+    base = Path(data_root) if data_root else ann_file.parent
+    return {
+        name: [_record(entry, base, f'{ann_file}: {name}[{i}]') for i, entry in enumerate(entries)]
+        for name, entries in read_json(ann_file).items()
+        if isinstance(entries, list) and _is_split(entries)
+    }
 
 
 def decathlon_metainfo(ann_file: str | Path, data_root: str | Path = '') -> dict[str, tuple[str, ...]]:
@@ -197,16 +219,27 @@ def _record(entry: str | dict, base: Path, where: str) -> Record:
         raise ValueError(f'{where}: {wrong[0]!r} is no key of an entry. Rename it to "label".')
     image = entry['image']
     several = isinstance(image, list)
-    files = [os.path.normpath(base / path) for path in (image if several else [image])]
+    files = [_file(path, base, f'{where}["image"]') for path in (image if several else [image])]
     case = entry.get('case') or strip_suffix(files[0])
     if several and 'case' not in entry:
         case = re.sub(r'_\d{4}$', '', case)
+    case = str(case)
+    if case != PureWindowsPath(case).name or case in ('.', '..'):  # results are called so; it knows both separators
+        raise ValueError(f'{where}["case"]: must be a name without folders, it is {case!r}. Rename the case.')
     label = entry.get('label')
-    record = dict(case=str(case), image=files if several else files[0])
-    record['label'] = os.path.normpath(base / label) if label else None
+    record: Record = dict(case=case, image=files if several else files[0])
+    record['label'] = _file(label, base, f'{where}["label"]') if label else None
     if entry.get('subject'):
         record['subject'] = str(entry['subject'])
     return record
+
+
+def _file(path: Any, base: Path, where: str) -> str:
+    if not isinstance(path, str):
+        raise ValueError(f'{where}: must be a path, it is {path!r}. Correct the list.')
+    joined = os.path.normpath(base / path)
+    require_inside(joined, base, where)
+    return joined
 
 
 def _require_files(records: Iterable[Record], why: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from medctx3d.datasets.checks import image_paths
+from medctx3d.datasets.pipeline import transform_name
 from medctx3d.utils.volume_file import read_header
 
 
@@ -33,12 +34,12 @@ def check_disk_space(
     Raises:
         OSError: The volumes need more than is free.
     """
-    need = sum(_case_bytes(record, load_pipeline, image_dtype) for record in records)
+    need = sum(stored_bytes(record, load_pipeline, image_dtype) for record in records)
     free = shutil.disk_usage(root).free
     if need <= free:
         return
     message = f'{root}: preparing {len(records)} volumes needs {_size(need)}, {_size(free)} are free'
-    if _changes_extent(load_pipeline):
+    if changes_extent(load_pipeline):
         print_log(f'{message}; cropping may make it fit', logger='current', level=logging.WARNING)
         return
     raise OSError(errno.ENOSPC, f'{message}: free some space or choose another root= for the store')
@@ -48,7 +49,8 @@ def _size(count: int) -> str:
     return f'{count / 1e9:.1f} GB' if count >= 1e9 else f'{count / 1e6:.1f} MB'
 
 
-def _case_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dtype: str) -> int:
+def stored_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dtype: str) -> int:
+    """Bytes of one prepared case, from its headers; what a transform crops is not taken off."""
     images = image_paths(record)
     header = read_header(images[0])
     channels = len(images) if len(images) > 1 or len(header.shape) < 4 else header.shape[3]
@@ -64,17 +66,13 @@ def _case_bytes(record: dict[str, Any], load_pipeline: Sequence[dict], image_dty
 def target_spacing(load_pipeline: Sequence[dict]) -> Sequence[float] | None:
     """Voxel edges in mm that the pipeline resamples to, where it says so for all three axes."""
     for cfg in load_pipeline:
-        if _name(cfg).startswith('Spacing') and isinstance(cfg.get('pixdim'), (list, tuple)):
+        if transform_name(cfg).startswith('Spacing') and isinstance(cfg.get('pixdim'), (list, tuple)):
             pixdim = cfg['pixdim']
             if len(pixdim) == 3 and all(edge > 0 for edge in pixdim):
                 return pixdim
     return None
 
 
-def _changes_extent(load_pipeline: Sequence[dict]) -> bool:
-    return any(word in _name(cfg) for cfg in load_pipeline for word in ('Crop', 'Resize', 'Pad', 'Zoom'))
-
-
-def _name(cfg: dict) -> str:
-    component = cfg['type']
-    return component.rpartition('.')[2] if isinstance(component, str) else component.__name__
+def changes_extent(load_pipeline: Sequence[dict]) -> bool:
+    """Whether a transform crops or pads, so that sizes on the disk are not known beforehand."""
+    return any(word in transform_name(cfg) for cfg in load_pipeline for word in ('Crop', 'Resize', 'Pad', 'Zoom'))

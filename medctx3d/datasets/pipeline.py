@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +47,12 @@ def _build_transform(cfg: dict | Callable[[dict], dict], metainfo: dict[str, Any
     if component is not None and 'metainfo' in inspect.signature(component).parameters:
         arguments.setdefault('metainfo', metainfo)
     return TRANSFORMS.build(arguments)
+
+
+def transform_name(cfg: Mapping[str, Any]) -> str:
+    """Class name of a transform's config, without the path to it."""
+    component = cfg['type']
+    return component.rpartition('.')[2] if isinstance(component, str) else component.__name__
 
 
 def draw_seed(seed: int, draw: int) -> int:

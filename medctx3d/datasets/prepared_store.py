@@ -96,7 +96,7 @@ class PreparedStore:
             raise ValueError(f'case {twice!r} is in the data list twice: case ids must be unique')
         if get_rank() > 0:
             barrier()
-        missing = [job for job in jobs if read_meta(job.folder) is None]
+        missing = _lacking(jobs)
         if missing:
             require_writable(self.root, "the store's root=")
             check_disk_space(self.root, [job.record for job in missing], load_pipeline, self.image_dtype)
@@ -105,6 +105,12 @@ class PreparedStore:
             self._mention_other_preparations(missing[0].folder.parent)
         if get_rank() == 0:
             barrier()
+
+    def lacking(
+        self, records: Sequence[dict[str, Any]], load_pipeline: Sequence[dict], metainfo: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The records that :meth:`prepare` would have to prepare; nothing is written. Raises as that does."""
+        return [job.record for job in _lacking([self._job(record, load_pipeline, metainfo) for record in records])]
 
     def open(self, record: dict[str, Any]) -> dict[str, Any]:
         """One prepared case; its arrays are memory maps and cost nothing until they are sliced.
@@ -174,6 +180,10 @@ class PreparedStore:
                 logger='current',
                 level=logging.INFO,
             )
+
+
+def _lacking(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in jobs if read_meta(job.folder) is None]
 
 
 def _cores() -> int:

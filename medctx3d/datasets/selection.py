@@ -49,7 +49,7 @@ def select_part(records: Sequence[Record], part: tuple[float, float], source: st
     """
     low, high = part
     chosen = [record for record in records if low <= _place(record) < high]
-    if not chosen:
+    if records and not chosen:  # no case at all is another complaint
         raise ValueError(
             f'{source}: part={tuple(part)} holds none of its {len(records)} cases. Widen it, or add cases to the list.'
         )

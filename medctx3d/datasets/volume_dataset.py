@@ -65,6 +65,8 @@ class VolumeDataset(BaseDataset):
 
     METAINFO = dict(channels=('image',))
     _fully_initialized: bool
+    _checked_list = True  # False while the list is read by somebody who checks it
+    listed = 0  # cases of ``split`` in ``data_list``; those behind them are used without a label
 
     def __init__(
         self,
@@ -93,6 +95,8 @@ class VolumeDataset(BaseDataset):
             raise ValueError(f'part must be (from, to) with 0 <= from < to <= 1, got {tuple(part)}')
         if seed < 0:
             raise ValueError(f'seed must not be negative, got {seed}')
+        if metainfo and metainfo.get('label_map'):  # a config in JSON has no whole numbers as keys
+            metainfo = dict(metainfo, label_map={int(key): value for key, value in metainfo['label_map'].items()})
         super().__init__(
             ann_file,
             metainfo=metainfo,
@@ -133,14 +137,21 @@ class VolumeDataset(BaseDataset):
             self._note_padding(self.store)
         self._fully_initialized = True
 
-    def read_list(self) -> None:
-        """Read the cases into ``data_list``; no other file is opened."""
+    def read_list(self, *, checked: bool = True) -> None:
+        """Read the cases into ``data_list``; no other file is opened.
+
+        Args:
+            checked: Without, only what keeps the list from being read is an error, for a reader that looks for the
+                rest by itself.
+        """
+        self._checked_list = checked
         records = self.load_data_list()
         if not self.read_labels:
             records = [dict(record, label=None) for record in records]
         if self.cases is not None:
             records = select_cases(records, self.cases, f'{self.ann_file}: split {self.split!r}')
         records = select_part(records, self.part, f'{self.ann_file}: split {self.split!r}')
+        self.listed = len(records) if self.read_labels else 0
         self.data_list = [self._with_regions(record) for record in records + self._unlabelled(records)]
 
     def check_headers(self) -> None:
@@ -161,7 +172,9 @@ class VolumeDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""
-        return decathlon_records(self.ann_file, self.data_root, self.split, labelled=self.read_labels)
+        return decathlon_records(
+            self.ann_file, self.data_root, self.split, labelled=self.read_labels, checked=self._checked_list
+        )
 
     def labelled_draws(self) -> tuple[list[int], list[int]]:
         """The draws of one epoch from volumes with a label, and those from volumes without."""
@@ -207,7 +220,7 @@ class VolumeDataset(BaseDataset):
         if self.unlabelled_split is None:
             return []
         taken = {record['case'] for record in used}
-        records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split)
+        records = decathlon_records(self.ann_file, self.data_root, self.unlabelled_split, checked=self._checked_list)
         return [dict(record, label=None) for record in records if record['case'] not in taken]
 
     def _draw(self, record: dict[str, Any], draw: int) -> dict[str, Any]:

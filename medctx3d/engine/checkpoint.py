@@ -12,6 +12,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from medctx3d.utils.checkpoint_archive import ArchiveError, check_archive
 from medctx3d.utils.weights_file import WeightsFileError, read_weights
 
 
@@ -44,7 +45,10 @@ def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dic
         except WeightsFileError as error:
             raise CheckpointError(f'checkpoint {path} is refused: {error}') from error
     try:
+        check_archive(path)
         content = torch.load(path, map_location=map_location, weights_only=True)
+    except ArchiveError as error:
+        raise CheckpointError(f'checkpoint {path} is refused: {error}') from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(f'checkpoint {path} is refused: {_refusal(str(error))}') from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
@@ -63,8 +67,8 @@ def load_from_local(filename: str, map_location: Any) -> dict[str, Any]:
     return load_checkpoint_file(filename, map_location)
 
 
-@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
-def load_from_http(filename: str, map_location: Any) -> dict[str, Any]:
+@CheckpointLoader.register_scheme(prefixes=[prefix for prefix in CheckpointLoader._schemes if prefix], force=True)
+def load_from_elsewhere(filename: str, map_location: Any) -> dict[str, Any]:
     """Refuse: a file is downloaded by the user's own hand, and checked, before it is loaded."""
     del map_location
     raise CheckpointError(

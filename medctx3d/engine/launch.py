@@ -22,30 +22,35 @@ from mmengine.runner import Runner
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.config_check import ConfigError, check_config, runner_keys
 from medctx3d.utils.config_references import referenced_names, resolve_references
+from medctx3d.utils.literal_config import LiteralConfig, read_literal_config
+from medctx3d.utils.safe_config import require_safe
 from medctx3d.utils.setup_env import setup_environment
 
 _RUNS = itertools.count(1)  # of this process
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
-def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
+def load_config(path: str | Path, options: dict[str, Any] | None = None, *, safe: bool = False) -> Config:
     """Read a config file and merge command-line options.
 
+    An ordinary config is a program, and reading it runs it. With ``safe`` nothing runs: the file is read as data, and
+    what it names must be harmless to build (:func:`~medctx3d.utils.safe_config.require_safe`).
+
     Args:
-        path: A ``.py``, ``.json`` or ``.yaml`` config.
+        path: A ``.py`` or ``.json`` config.
         options: From ``--cfg-options``, dotted keys.
+        safe: The file is not trusted.
 
     Raises:
         FileNotFoundError: There is no such file; the message has the closest names in its folder.
-        ConfigError: The file cannot be read as a config, an option leads nowhere, or a ``'$name'`` names nothing.
+        ConfigError: The file cannot be read as a config, an option leads nowhere, a ``'$name'`` names nothing, or,
+            with ``safe``, the file holds more than data.
     """
-    path = Path(path)
-    if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path('configs')
-        names = [str(candidate) for candidate in folder.rglob('*.py') if '_base_' not in candidate.parts]
-        close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.5)
-        hint = f' Closest: {", ".join(close)}.' if close else ''
-        raise FileNotFoundError(f'config {path} does not exist.{hint}')
+    if safe:
+        found = read_config(path, options)
+        require_safe(found.config, found.lines, given=options or ())
+        return found.config
+    path = _existing(path)
     try:
         MMLogger.get_current_instance().setLevel(logging.WARNING)  # it tells every environment variable it replaces
         config = Config.fromfile(str(path), lazy_import=False)
@@ -59,16 +64,49 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None) -> Conf
     return config
 
 
-def open_config(path: str | Path, options: dict[str, Any] | None = None) -> Config:
-    """What a tool does first: mend the environment, register all components, read the config and check it.
+def read_config(path: str | Path, options: dict[str, Any] | None = None) -> LiteralConfig:
+    """Read a config as data, to be looked at: nothing runs, and what it names is not judged.
 
     Raises:
         FileNotFoundError: See :func:`load_config`.
-        ConfigError: See :func:`load_config`, or a component, an argument or a key is unknown.
+        ConfigError: See :func:`load_config`.
+    """
+    found = read_literal_config(_existing(path))
+    if options:
+        merge_options(found.config, options)
+    resolve_references(found.config)
+    return found
+
+
+def _existing(path: str | Path) -> Path:
+    """The path of a config, which is there and of a kind that is read."""
+    path = Path(path)
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path('configs')
+        names = [str(candidate) for candidate in folder.rglob('*.py') if '_base_' not in candidate.parts]
+        close = difflib.get_close_matches(str(path), names, n=3, cutoff=0.5)
+        hint = f' Closest: {", ".join(close)}.' if close else ''
+        raise FileNotFoundError(f'config {path} does not exist.{hint}')
+    if path.suffix not in ('.py', '.json'):  # YAML looks like data, and its tags are code to mmengine's reader
+        raise ConfigError(f'config {path} must be a .py or .json file. Write its values in one of these')
+    return path
+
+
+def open_config(path: str | Path, options: dict[str, Any] | None = None, *, safe: bool = False) -> Config:
+    """What a tool does first: mend the environment, register all components, read the config and check it.
+
+    Args:
+        path: As in :func:`load_config`.
+        options: As in :func:`load_config`.
+        safe: As in :func:`load_config`.
+
+    Raises:
+        FileNotFoundError: See :func:`load_config`.
+        ConfigError: See :func:`load_config` and :func:`~medctx3d.utils.config_check.check_config`.
     """
     setup_environment()
     register_all_modules()
-    config = load_config(path, options)
+    config = load_config(path, options, safe=safe)
     check_config(config)
     return config
 
@@ -157,55 +195,6 @@ def _choose_wrapper(config: Config) -> None:
             "type, or set model.passes='sum'"
         )
     config.model_wrapper_cfg = dict(given, type=needed)
-
-
-def close_schedules(config: Config) -> None:
-    """Let parameter schedulers without ``end`` run to the end of training, so that its length is typed once.
-
-    One that would begin after the end is dropped: a run cut short on the command line then only warms up.
-
-    Args:
-        config: Changed in place.
-
-    Raises:
-        ConfigError: The length is no positive whole number.
-    """
-    schedulers = config.get('param_scheduler') or []
-    loop = config.get('train_cfg') or {}
-    kept = []
-    for scheduler in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
-        key = 'max_epochs' if scheduler.get('by_epoch', True) else 'max_iters'
-        length = loop.get(key)
-        if length is not None and (not isinstance(length, int) or length < 1):
-            raise ConfigError(f'train_cfg.{key} must be a whole number of at least 1, got {length!r}')
-        if 'end' not in scheduler and length is not None:
-            if scheduler.get('begin', 0) >= length:
-                continue
-            scheduler['end'] = length
-        kept.append(scheduler)
-    config.param_scheduler = kept
-
-
-def use_amp(config: Config, dtype: str) -> None:
-    """Switch the optim wrapper of a config to mixed precision.
-
-    Args:
-        config: Changed in place.
-        dtype: ``float16`` or ``bfloat16``; on the CPU only the latter.
-
-    Raises:
-        ValueError: float16 without a GPU.
-    """
-    wrapper = config.optim_wrapper
-    if torch.cuda.is_available():
-        wrapper.type = 'AmpOptimWrapper'
-        wrapper.dtype = dtype
-        if dtype == 'float16':
-            wrapper.setdefault('loss_scale', 'dynamic')
-        return
-    if dtype != 'bfloat16':
-        raise ValueError('--amp float16 needs a GPU: on the CPU use --amp bfloat16')
-    wrapper.type = 'CPUAmpOptimWrapper'
 
 
 def build_runner(config: Config, *, verbose: bool = False) -> Runner:

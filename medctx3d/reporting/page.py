@@ -34,7 +34,7 @@ def render_page(
     """
     results = content['results']
     return (
-        _environment(html=True)
+        environment(html=True)
         .get_template('report.html.j2')
         .render(
             **content,
@@ -46,21 +46,22 @@ def render_page(
             colours=_classes(content),
             differences=[dict(name=name, color=color) for name, color in DIFFERENCES.values()],
             nonce=secrets.token_urlsafe(16),
-            style=Markup(_read('templates/report.css')),
-            script=Markup(_read('templates/report.js')),
-            viewer=Markup(_read('assets/niivue.umd.js')) if volumes else Markup(),
-            viewer_licence=_read('assets/niivue.LICENSE.txt') if volumes else '',
+            style=Markup(read_asset('templates/report.css')),
+            script=Markup(read_asset('templates/report.js')),
+            viewer=Markup(read_asset('assets/niivue.umd.js')) if volumes else Markup(),
+            viewer_licence=read_asset('assets/niivue.LICENSE.txt') if volumes else '',
         )
     )
 
 
 def render_markdown(content: Mapping[str, Any]) -> str:
     """The words and tables of the page."""
-    return _environment(html=False).get_template('report.md.j2').render(**content, **_tables(content))
+    return environment(html=False).get_template('report.md.j2').render(**content, **_tables(content))
 
 
-def _environment(*, html: bool) -> Environment:
-    environment = Environment(
+def environment(*, html: bool) -> Environment:
+    """Jinja with the filters of the templates; HTML escapes whatever a template prints."""
+    found = Environment(
         loader=PackageLoader('medctx3d.reporting'),
         autoescape=html,
         undefined=StrictUndefined,
@@ -68,8 +69,8 @@ def _environment(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(number=_number, heading=heading, words=_words, cell=_cell, decimals=decimals)
-    return environment
+    found.filters.update(number=_number, heading=heading, words=_words, cell=_cell, decimals=decimals)
+    return found
 
 
 def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,5 +141,6 @@ def _cell(value: Any) -> str:
     return text.replace('<', '&lt;').replace('`', '\\`').replace('[', '\\[')
 
 
-def _read(name: str) -> str:
+def read_asset(name: str) -> str:
+    """Text of a file that comes with the page."""
     return (_ASSETS / name).read_text(encoding='utf-8')

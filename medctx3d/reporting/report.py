@@ -34,6 +34,7 @@ def write_report(
     cases: int = 3,
     page_mb: float = 12.0,
     options: dict[str, Any] | None = None,
+    safe: bool = False,
 ) -> Report:
     """Write ``report.html``, ``report.md`` and ``report.json`` about a run.
 
@@ -47,6 +48,7 @@ def write_report(
         cases: How many of the worst and how many of the best cases are shown; 0 shows none.
         page_mb: Size in MB (10^6 bytes) that volumes are made coarser for, so that the page stays within it.
         options: Of ``--cfg-options``, for configs whose data have moved.
+        safe: The work dir is not trusted: its configs are read as data.
 
     Raises:
         FileNotFoundError: A folder is missing.
@@ -57,7 +59,7 @@ def write_report(
         raise ValueError(f'cases must be 0 or more, got {cases}')
     if page_mb * _MB < _VIEWER + _MB:
         raise ValueError(f'page_mb must be at least {(_VIEWER + _MB) / _MB:g}, got {page_mb:g}')
-    found = find_work_dir(work_dir, results)
+    found = find_work_dir(work_dir, results, safe=safe)
     folder = require_writable(work_dir if out is None else out, '--out')
     content, dataset = gather(found, cases, options)
     gallery = show_cases(content['ranking'], dataset, found.results, budget=int(page_mb * _MB) - _VIEWER)

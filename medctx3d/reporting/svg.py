@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 400, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 36  # margins around the axes
 _ROW = 24  # height of one box
 _NAMES = 118  # width of the names of boxes
+_BARS = 24  # of a histogram
 _STEPS = (1, 2, 2.5, 5, 10)  # of ticks
 COLOURS = 7  # classes s0 to s6 of the style sheet
 
@@ -85,6 +86,38 @@ def box_chart(title: str, groups: Mapping[str, Sequence[tuple[str, float]]], *, 
         parts.extend(_box(scale, middle, cases))
     told = '; '.join(f'{name}: {_quartiles_told(cases)}' for name, cases in groups.items())
     return _svg(title, told, height, parts)
+
+
+def histogram(title: str, values: Sequence[float], *, unit: str, log: bool = False) -> Markup:
+    """How many values lie where; each bar's exact range and count are its tooltip.
+
+    Args:
+        title: For people who cannot see the picture.
+        values: One at least.
+        unit: Under the axis.
+        log: Whether a logarithmic axis is wanted; only where all values are positive.
+    """
+    log = log and min(values) > 0
+    low, high = min(values), max(values)
+    if low == high and low:  # one bar in an axis whose ticks can be told apart
+        low, high = sorted((low * 0.9, low * 1.1))
+    scale, ticks = _axis(low, high, _LEFT, WIDTH - _RIGHT, log=log)
+    forward = np.log10 if log else np.asarray
+    edges = np.linspace(forward(scale.low), forward(scale.high), _BARS + 1)
+    counts, _ = np.histogram(forward(np.asarray(values, float)), edges)
+    bounds = 10**edges if log else edges
+    y_scale, y_ticks = _axis(0, max(int(counts.max()), 1), HEIGHT - _BOTTOM, _TOP)
+    y_ticks = [tick for tick in y_ticks if tick == int(tick)]
+    parts = [_grid(scale, ticks, y_scale, y_ticks), _text(WIDTH / 2, HEIGHT - 4, unit, 'middle')]
+    bar = '<rect class="box" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>'
+    for count, low, high in zip(counts, bounds[:-1], bounds[1:], strict=True):
+        if count:
+            x, y = scale(low), y_scale(int(count))
+            height = y_scale(0) - y
+            told = f'{low:.4g} to {high:.4g}: {count}'
+            parts.append(Markup(bar).format(x, y, max(scale(high) - x - 1, 1), height, told))
+    told = f'{len(values)} values, {min(values):.4g} to {max(values):.4g}, median {float(np.median(values)):.4g}'
+    return _svg(title, told, HEIGHT, parts)
 
 
 def _box(scale: _Scale, middle: float, cases: Sequence[tuple[str, float]]) -> list[Markup]:

@@ -20,20 +20,25 @@ class WorkDir(NamedTuple):
         results: Folder of ``results.json`` and ``predictions/``; None without a test.
         trainings: Folders ``<time>`` of trainings, oldest first; a resumed run has several.
         configs: Complete configs that runs left, oldest first.
+        safe: Whether these are read as data because the folder is not trusted.
     """
 
     root: Path
     results: Path | None
     trainings: tuple[Path, ...]
     configs: tuple[Path, ...]
+    safe: bool = False
 
 
-def find_work_dir(path: str | os.PathLike[str], results: str | os.PathLike[str] | None = None) -> WorkDir:
+def find_work_dir(
+    path: str | os.PathLike[str], results: str | os.PathLike[str] | None = None, *, safe: bool = False
+) -> WorkDir:
     """Look through a work dir.
 
     Args:
         path: As given to ``tools/train.py --work-dir``.
         results: As given to ``tools/test.py --out``; default: ``path``.
+        safe: The folder comes from elsewhere and is not trusted.
 
     Raises:
         FileNotFoundError: The folder does not exist, or ``results`` has no ``results.json``.
@@ -54,7 +59,7 @@ def find_work_dir(path: str | os.PathLike[str], results: str | os.PathLike[str] 
             f'results.json (of tools/test.py), found neither.{hint}'
         )
     configs = tuple(sorted(root.glob('*/vis_data/config.py'))) or tuple(sorted(root.glob('*.py')))
-    return WorkDir(root, folder if tested else None, trainings, configs)
+    return WorkDir(root, folder if tested else None, trainings, configs, safe)
 
 
 def newest_config(found: WorkDir, stage: str, options: dict[str, Any] | None = None) -> Config | None:
@@ -68,10 +73,11 @@ def newest_config(found: WorkDir, stage: str, options: dict[str, Any] | None = N
     Raises:
         ConfigError: A config cannot be read, or an option leads nowhere.
     """
+    own = dict(work_dir=str(found.root)) if found.safe else {}  # named by the user, wherever the run was
     for file in reversed(found.configs):
-        config = load_config(file)
+        config = load_config(file, own, safe=found.safe)
         if config.get(f'{stage}_dataloader'):
-            return load_config(file, options) if options else config
+            return load_config(file, {**own, **options}, safe=found.safe) if options else config
     return None
 
 

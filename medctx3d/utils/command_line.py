@@ -33,9 +33,12 @@ class ConfigOption(DictAction):
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options`` to a tool."""
+    """Add what says how a config is read, ``--cfg-options`` and ``--safe``, to a tool."""
     parser.add_argument(
         '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides of config values'
+    )
+    parser.add_argument(
+        '--safe', action='store_true', help='read the config as data, for one not trusted: nothing in it is run'
     )
 
 

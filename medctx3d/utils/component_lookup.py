@@ -1,18 +1,15 @@
-"""From a name in a config to the class it means, and from a class to the arguments it takes."""
+"""From a name in a config to the class it means."""
 
 from __future__ import annotations
 
-import ast
 import importlib
-import inspect
-import textwrap
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
 from mmengine.registry import Registry
 
-from medctx3d.registry import REGISTRIES, check_arguments, closest, component_names, unknown_name_message
+from medctx3d.registry import REGISTRIES, closest, component_names, unknown_name_message
 
 Component = Callable[..., Any]
 _EXTRAS = {'timm': 'optional', 'torchvision': 'optional', 'tensorboard': 'optional'}  # package -> extra of setup.py
@@ -40,18 +37,6 @@ def find_component(name: str, kinds: Sequence[str]) -> Component:
         if found is not None and not isinstance(found, ModuleType):
             return found
     raise UnknownComponentError(_explain_dotted(name) if '.' in name else _explain_name(name, kinds))
-
-
-def unknown_arguments(component: Component, arguments: dict[str, Any]) -> list[str]:
-    """One message per argument that ``component`` does not take; ``**kwargs`` are followed to the base class."""
-    judge = _with_flat_signature(component)
-    messages = []
-    for name, value in arguments.items():
-        try:
-            check_arguments(judge, {name: value})
-        except TypeError as error:
-            messages.append(str(error))
-    return messages
 
 
 def _explain_name(name: str, kinds: Sequence[str]) -> str:
@@ -97,54 +82,3 @@ def _install(package: str) -> str:
     package = package.partition('.')[0]
     wanted = f"-e '.[{_EXTRAS[package]}]' (or {package})" if package in _EXTRAS else package
     return f'Install it: python -m pip install {wanted}'
-
-
-def _with_flat_signature(component: Component) -> Component:
-    """A stand-in whose signature spells out what ``**kwargs`` of the class's constructors forward."""
-    if not inspect.isclass(component):
-        return component
-    parameters: dict[str, inspect.Parameter] = {}
-    for base in component.__mro__:
-        constructor = base.__dict__.get('__init__')
-        if constructor is None:
-            continue
-        try:
-            own = list(inspect.signature(constructor).parameters.values())[1:]
-        except (ValueError, TypeError):  # built in C without a signature: its own call will judge
-            return component
-        for parameter in own:
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                named = parameter.replace(kind=parameter.KEYWORD_ONLY, annotation=parameter.empty)
-                parameters.setdefault(parameter.name, named)
-        bags = [parameter.name for parameter in own if parameter.kind is parameter.VAR_KEYWORD]
-        if not bags:
-            return _stand_in(component, list(parameters.values()))
-        if not _forwards(constructor, bags[0]):  # the class itself reads them, as SegCriterion does with its terms
-            return component
-    return component
-
-
-def _stand_in(component: Component, parameters: list[inspect.Parameter]) -> Component:
-    def judge() -> None: ...
-
-    judge.__name__ = getattr(component, '__name__', str(component))
-    judge.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return judge
-
-
-def _forwards(constructor: Component, bag: str) -> bool:
-    """Whether the constructor hands ``**bag`` to another constructor, read from its source."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(constructor))))
-    except (OSError, TypeError, SyntaxError):
-        return False
-    return any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == '__init__'
-        and any(
-            keyword.arg is None and isinstance(keyword.value, ast.Name) and keyword.value.id == bag
-            for keyword in node.keywords
-        )
-        for node in ast.walk(tree)
-    )

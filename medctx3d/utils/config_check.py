@@ -12,7 +12,8 @@ from mmengine.dist import init_dist
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
-from medctx3d.utils.component_lookup import UnknownComponentError, find_component, unknown_arguments
+from medctx3d.utils.component_arguments import argument_problems
+from medctx3d.utils.component_lookup import UnknownComponentError, find_component
 
 Path = tuple[str | int, ...]
 
@@ -20,6 +21,7 @@ Path = tuple[str | int, ...]
 _KINDS: dict[str, tuple[str, ...]] = {
     'model': ('MODELS',),
     'network': ('MODELS',),
+    'net': ('MODELS',),
     'teacher': ('MODELS',),
     'data_preprocessor': ('MODELS',),
     'model_wrapper_cfg': ('MODEL_WRAPPERS',),
@@ -41,6 +43,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
     'worker_init_fn': ('FUNCTIONS',),
     'pipeline': ('TRANSFORMS',),
     'load_pipeline': ('TRANSFORMS',),
+    'transforms': ('TRANSFORMS',),
+    'store': ('TASK_UTILS',),
     'optim_wrapper': ('OPTIM_WRAPPERS',),
     'optimizer': ('OPTIMIZERS',),
     'param_scheduler': ('PARAM_SCHEDULERS',),
@@ -63,6 +67,19 @@ _CONSUMED: dict[str, set[str]] = {  # kind -> keys that the builder takes out be
     'HOOKS': {'priority'},
     'WEIGHT_INITIALIZERS': {'name', 'override'},
 }
+_SUPPLIED: dict[str, set[str] | None] = {  # kind -> arguments that the builder adds; None: it calls a function later
+    'MODELS': {'model'},  # of the teacher: the network it follows
+    'HEADS': {'in_channels', 'strides', 'num_classes'},  # of the decoder: from the backbone, or the embedding
+    'TRANSFORMS': {'metainfo'},
+    'OPTIMIZERS': {'params'},
+    'PARAM_SCHEDULERS': {'optimizer'},
+    'LOOPS': {'runner', 'dataloader', 'evaluator'},
+    'DATA_SAMPLERS': {'dataset', 'sampler', 'batch_size'},
+    'MODEL_WRAPPERS': {'module'},
+    'VISBACKENDS': {'save_dir'},
+    'FUNCTIONS': None,
+    'WEIGHT_INITIALIZERS': None,
+}
 _OPAQUE = {'metainfo', 'paramwise_cfg'}  # free content, in which 'type' means nothing to us
 _LOADER_KEYS = {'num_batch_per_epoch', 'disable_subprocess_warning'}  # what Runner.build_dataloader takes out
 _RUNNER_KEYS = {  # read from the config by mmengine besides the Runner's arguments
@@ -81,8 +98,10 @@ class ConfigError(ValueError):
 
 
 def check_config(cfg: Config) -> None:
-    """Refuse a config with an unknown component, an argument nobody takes, or a misspelt top-level key.
+    """Refuse a config whose keys and values the components it names would not take.
 
+    Components, arguments and top-level keys that are unknown or misspelt, arguments that are missing, and values of
+    the wrong type by the signatures' annotations (:func:`~medctx3d.utils.argument_types.fits`), at every level.
     Nothing is built and no file is opened, so this is the first thing to do with a merged config.
 
     Args:
@@ -90,7 +109,7 @@ def check_config(cfg: Config) -> None:
 
     Raises:
         ConfigError: All problems at once, each with its place (``model.network.backbone``), the rule, the value and
-            the closest name.
+            the closest name or the type that is wanted.
     """
     known = runner_keys()
     places: dict[str, list[str]] = {}  # one problem shared by val and test is told once
@@ -118,6 +137,10 @@ def _top_level(cfg: Config, known: set[str]) -> Iterator[tuple[str, str]]:
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
         if key not in known and close:
             yield key, f'no such key, so it would be ignored. Did you mean {close[0]!r}?'
+    given = {key: value for key, value in cfg.items() if key in known - _RUNNER_KEYS}
+    if hooks := given.get('default_hooks'):  # None switches a hook off
+        given['default_hooks'] = {name: hook for name, hook in hooks.items() if hook is not None}
+    yield from argument_problems(Runner, given, supplied=None)
 
 
 def _walk(value: Any, path: Path) -> Iterator[tuple[str, str]]:
@@ -128,8 +151,8 @@ def _walk(value: Any, path: Path) -> Iterator[tuple[str, str]]:
         return
     if not isinstance(value, dict):
         return
-    for problem in _judge(value, path):
-        yield _place(path), problem
+    for key, problem in _judge(value, path):
+        yield _place((*path, key) if key else path), problem
     for key, item in value.items():
         if key not in _OPAQUE and not _describes_layers(key, item):
             yield from _walk(item, (*path, key))
@@ -141,14 +164,15 @@ def _describes_layers(key: Any, value: Any) -> bool:
     return layers and isinstance(value, dict) and 'type' in value
 
 
-def _judge(value: dict, path: Path) -> Iterator[str]:
-    """The problems of one dictionary itself."""
+def _judge(value: dict, path: Path) -> Iterator[tuple[str, str]]:
+    """The problems of one dictionary itself, as (key in it or nothing, problem)."""
     plain = _PLAIN.get('.'.join(str(part) for part in path))
     if plain is not None:
-        yield from unknown_arguments(plain, dict(value))
+        yield from argument_problems(plain, value, supplied=None)
         return
     if len(path) == 1 and str(path[0]).endswith('_dataloader'):
-        yield from unknown_arguments(DataLoader, {key: value[key] for key in value if key not in _LOADER_KEYS})
+        given = {key: value[key] for key in value if key not in _LOADER_KEYS}
+        yield from argument_problems(DataLoader, given)
         return
     component = value.get('type', _default_type(value, path))
     if component is None:
@@ -158,13 +182,25 @@ def _judge(value: dict, path: Path) -> Iterator[str]:
         try:
             component = find_component(component, kinds)
         except UnknownComponentError as error:
-            yield str(error)
+            yield '', str(error)
             return
     if not callable(component):
-        yield f"'type' must be a name or a class, got {component!r} ({type(component).__name__})"
+        yield '', f"'type' must be a name or a class, got {component!r} ({type(component).__name__})"
         return
     consumed = {'type', '_scope_', '_delete_'}.union(*(_CONSUMED.get(kind, set()) for kind in kinds))
-    yield from unknown_arguments(component, {key: value[key] for key in value if key not in consumed})
+    given = {key: value[key] for key in value if key not in consumed}
+    yield from argument_problems(component, given, supplied=_supplied(kinds))
+
+
+def _supplied(kinds: tuple[str, ...]) -> set[str] | None:
+    """What the builder of a place adds; where any registry may be meant, that cannot be told."""
+    added: set[str] = set()
+    for kind in kinds:
+        more = _SUPPLIED.get(kind, set())
+        if more is None:
+            return None
+        added |= more
+    return added if kinds else None
 
 
 def _kinds(path: Path) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -90,6 +91,12 @@ def spacing_of(affine: np.ndarray) -> tuple[float, float, float]:
     """Voxel edge lengths in mm of a (4, 4) affine."""
     x, y, z = np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0)
     return float(x), float(y), float(z)
+
+
+def corner_distance(one: np.ndarray, other: np.ndarray, shape: Sequence[int]) -> float:
+    """Farthest in mm that two (4, 4) affines place a corner of a volume of (X, Y, Z, ...) voxels apart."""
+    corners = np.array([(*corner, 1) for corner in itertools.product(*((-0.5, n - 0.5) for n in shape[:3]))])
+    return float(np.linalg.norm(corners @ (np.asarray(one) - np.asarray(other)).T, axis=1).max())
 
 
 def _checked(affine: np.ndarray, name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from medctx3d.utils.data_folders import require_inside
 from medctx3d.utils.dicom_series import is_dicom_folder
 from medctx3d.utils.volume_header import SUFFIXES, strip_suffix
 
@@ -122,6 +123,7 @@ def _of_entry(entry: object, path: Path, position: int) -> Listed:
         )
     paths = [os.path.normpath(path.parent / file) for file in files]
     for found in paths:
+        require_inside(found, path.parent, f'{path}: entry {position}')
         if not os.path.exists(found):
             raise FileNotFoundError(f'{path}: entry {position} names {found}, which does not exist: correct the list')
     name = entry.get('case') if isinstance(entry, dict) else None

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
@@ -35,6 +36,37 @@ _HEADERS = {
     (540, b'n+2'): Nifti2Header,
     (540, b'ni2'): Nifti2PairHeader,
 }
+
+
+class NiftiForms(NamedTuple):
+    """A NIfTI header's own account of where its voxels lie.
+
+    Attributes:
+        sform: (4, 4) voxel index to world in mm; None where ``sform_code`` is 0.
+        qform: The same from the quaternion; None where ``qform_code`` is 0 or the quaternion is no rotation.
+        unit: Of lengths: ``mm``, ``meter``, ``micron`` or ``unknown``.
+        slope: By which stored values are multiplied.
+        intercept: Which is added to them.
+    """
+
+    sform: np.ndarray | None
+    qform: np.ndarray | None
+    unit: str
+    slope: float
+    intercept: float
+
+
+def read_nifti_forms(path: str) -> NiftiForms:
+    """Read both affines, the unit and the scaling of a header; raises as :func:`read_nifti_header`."""
+    header = _parse(path)
+    try:
+        qform = header.get_qform(coded=True)[0]
+    except (ValueError, HeaderDataError):  # a quaternion longer than one
+        qform = None
+    slope, intercept = header.get_slope_inter()
+    sform = header.get_sform(coded=True)[0]
+    unit = header.get_xyzt_units()[0]
+    return NiftiForms(sform, qform, unit, 1.0 if slope is None else float(slope), float(intercept or 0))
 
 
 def read_nifti_header(path: str) -> VolumeHeader:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,12 +71,26 @@ def read_weights(path: Path, map_location: Any = 'cpu') -> dict[str, Tensor]:
         )
     try:
         with safe_open(path, framework='pt') as file:
+            _refuse_twins(path)
             return {key: file.get_tensor(key).to(torch.device(map_location)) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise WeightsFileError(
             f'it cannot be read ({error}; {path.stat().st_size} bytes). It is truncated or no safetensors file: copy '
             'it again'
         ) from error
+
+
+def _refuse_twins(path: Path) -> None:
+    """Refuse a header with a name twice: readers differ in which of the two they take. Its length was checked."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        if twice:
+            raise WeightsFileError(f'its header has {twice[0]!r} twice. Get it from where it was published')
+        return dict(pairs)
+
+    with open(path, 'rb') as file:
+        json.loads(file.read(int.from_bytes(file.read(8), 'little')), object_pairs_hook=unique)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -294,8 +294,8 @@ def test_shortage_is_only_said_where_cropping_may_help(store, records, monkeypat
 
 def test_space_counts_the_resampled_grid(records):
     spacing = dict(type='monai.transforms.Spacingd', keys=['image', 'label'], pixdim=(0.5, 0.75, 1.0))
-    plain = disk_space._case_bytes(records[0], LOAD, 'float16')
-    assert disk_space._case_bytes(records[0], [*LOAD, spacing], 'float16') == pytest.approx(8 * plain)
+    plain = disk_space.stored_bytes(records[0], LOAD, 'float16')
+    assert disk_space.stored_bytes(records[0], [*LOAD, spacing], 'float16') == pytest.approx(8 * plain)
 
 
 def test_store_travels_to_another_process_without_its_voxels(store, records):

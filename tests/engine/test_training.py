@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from medctx3d.engine.checkpoint import load_checkpoint_file
-from medctx3d.engine.launch import close_schedules, use_amp
+from medctx3d.engine.completion import close_schedules, use_amp
 
 
 class KilledAfter(Hook):

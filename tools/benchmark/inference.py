@@ -110,7 +110,7 @@ def now(device: torch.device) -> float:
 def be(args: argparse.Namespace) -> dict:
     """Predict once, after a first window that nobody counts."""
     register_all_modules()
-    config = load_config(args.config, {'num_classes': args.classes, **(args.cfg_options or {})})
+    config = load_config(args.config, {'num_classes': args.classes, **(args.cfg_options or {})}, safe=args.safe)
     torch.manual_seed(0)
     model: Any = init_model(config, cfg_options={'model.inferer.sw_batch_size': args.batch_size})
     model.inferer.overlap = (args.overlap,) * 3

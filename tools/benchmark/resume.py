@@ -96,7 +96,7 @@ def time_to_first_step(args: argparse.Namespace, step: int, path: Path) -> float
     """Seconds of a resumed training up to its first step."""
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(FirstStep):
-        config = open_config(args.config, args.cfg_options)
+        config = open_config(args.config, args.cfg_options, safe=args.safe)
         config.merge_from_dict(dict(resume=True, load_from=str(path), work_dir=str(path.parent / 'work')))
         config.train_cfg.update(max_iters=step + 1, val_begin=step + 1)
         config.custom_hooks = [*(config.get('custom_hooks') or []), dict(type='EndAtFirstStep')]

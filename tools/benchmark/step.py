@@ -33,8 +33,9 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from rich.console import Console
 from rich.table import Table
 
+from medctx3d.engine.completion import use_amp
 from medctx3d.engine.deterministic import ask_for_deterministic_kernels
-from medctx3d.engine.launch import load_config, use_amp
+from medctx3d.engine.launch import load_config
 from medctx3d.models.segmentors import VolumeSegmentor
 from medctx3d.registry import MODELS, register_all_modules
 from medctx3d.structures import VolumeData, VolumeDataSample
@@ -118,7 +119,7 @@ def serve(args: argparse.Namespace) -> None:
     elif args.arm == 'usual':
         torch.backends.cudnn.benchmark = True  # as in configs/_base_/default_runtime.py
     register_all_modules()
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, safe=args.safe)
     config.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
     if args.amp:
         use_amp(config, args.amp)

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from medctx3d.datasets.checks import Record, check_headers
+from medctx3d.datasets.checks import Record, check_headers, record_files
 from medctx3d.datasets.datalist import write_datalist
 from medctx3d.datasets.folder_lists import nnunet_metainfo, nnunet_splits, paired_records
 from medctx3d.datasets.layouts import acdc_splits, btcv_splits, msd_subjects, seeded_split
 from medctx3d.datasets.metainfo import METAINFO
+from medctx3d.utils.data_folders import VARIABLE, folder_outside
 from medctx3d.utils.volume_file import read_header
 
 EXAMPLES = """examples:
@@ -110,14 +111,16 @@ def summarize(data: DataList, out: Path) -> None:
     for split, records in data.splits.items():
         subjects = {record.get('subject', record['case']) for record in records}
         table.add_row(split, str(len(records)), str(len(subjects)), f'{records[0]["case"]} ... {records[-1]["case"]}')
-    console = Console()
-    console.print(table)
+    Console().print(table)
     classes, channels = tuple(data.metainfo['classes']), tuple(data.metainfo['channels'])
     print(f'{len(classes)} classes: {", ".join(f"{i} {name}" for i, name in enumerate(classes))}')
     print(f'split: {data.note}')
     print('for the config:')
     print(f'  data_root={str(out.parent)!r}, ann_file={out.name!r},')
     print(f'  metainfo=dict(classes={classes!r}, channels={channels!r})')
+    files = [path for split in data.splits.values() for record in split for path in record_files(record)]
+    if outside := folder_outside(files, out.parent):
+        print(f'the list leads out of its folder; wherever it is used: export {VARIABLE}={outside}')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -223,11 +226,8 @@ def _subjects(args: argparse.Namespace) -> tuple[dict[str, list[Record]], Mappin
     if args.kind == 'nnunet':
         parts = nnunet_splits(args.root)
         records = [record for split in parts.keys() - {'test'} for record in parts[split]]
-        return (
-            {record['case']: [record] for record in records},
-            nnunet_metainfo(args.root),
-            f'{args.root.name} imagesTr',
-        )
+        by_case = {record['case']: [record] for record in records}
+        return by_case, nnunet_metainfo(args.root), f'{args.root.name} imagesTr'
     metainfo = dict(classes=tuple(args.classes), channels=tuple(args.channels))
     records = paired_records(args.images, args.labels, channels=_files_per_case(args.images, len(args.channels)))
     return {record['case']: [record] for record in records}, metainfo, f'{args.images.name}, {args.labels.name}'

@@ -132,7 +132,7 @@ def read_source(args: argparse.Namespace) -> tuple[list[Record], Mapping[str, An
     """
     source = Path(args.source)
     if source.suffix == '.py':
-        config, split = open_config(args.source, args.cfg_options), args.split or 'train'
+        config, split = open_config(args.source, args.cfg_options, safe=args.safe), args.split or 'train'
         loader = config.get(f'{split}_dataloader')
         if not loader:
             raise ValueError(f'--split {split}: {args.source} has no {split}_dataloader')

@@ -54,5 +54,6 @@ OWN = Naming(
     classes=r'(?:decode_head|net)\..*(?:\bouts?\b|out_conv\d|out_layers|output|head|final|logits).*',
     inputs=r'(?:backbone\.)?(?:patch_embed\.proj|vit\.patch_embedding\.patch_embeddings(?:\.1)?|'
     r'encoder1\.layer\.conv[13]\.conv|stages\.0\.(?:0\.)?conv(?:[13]\.conv)?|stem\.0)\.weight|net\.(?:convInit\.conv|stem|input_block\.conv[13]\.conv|project|embeddings\.\d\.proj\..*)\.weight',
+    idle=r'(?:local_)?projector\..*',  # a pretraining compares what they give, a segmentor has no use for it
     read_facts=_read_facts,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medctx3d.datasets.pipeline import transform_name
+
 _NARROW = 0.05  # a range this small, as a part of the window, leaves almost no contrast
 
 
@@ -17,8 +19,7 @@ def intensity_window(load_pipeline: Sequence[dict]) -> tuple[float, float] | Non
         Lowest and highest intensity in the unit of the images, HU for CT.
     """
     for cfg in load_pipeline:
-        name = cfg['type'] if isinstance(cfg['type'], str) else cfg['type'].__name__
-        if name.rpartition('.')[2] in ('ScaleIntensityRanged', 'ScaleIntensityRangeD', 'ScaleIntensityRangeDict'):
+        if transform_name(cfg) in ('ScaleIntensityRanged', 'ScaleIntensityRangeD', 'ScaleIntensityRangeDict'):
             return float(cfg['a_min']), float(cfg['a_max'])
     return None
 

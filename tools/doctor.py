@@ -1,0 +1,131 @@
+"""Look at data and machine before step one of a training.
+
+    python tools/doctor.py CONFIG
+    python tools/doctor.py CONFIG --out-dir checks --workers 8 --trial-seconds 60
+    python tools/doctor.py CONFIG --fix /data/set_repaired     (a repaired copy; the data themselves stay as they are)
+
+Reads every volume once, in parallel, and writes doctor.html and doctor.json: what is wrong with which file, why, and
+what to do; spacings, sizes, intensities and class volumes; limits of this machine; time and memory that the training
+will take, from some of its own iterations. Exit code 1 where there are errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+
+from medctx3d.apis.config_consistency import require_keys
+from medctx3d.apis.examination import Examination, examine
+from medctx3d.apis.splits import told
+from medctx3d.apis.training import set_randomness
+from medctx3d.datasets.checks import Record
+from medctx3d.diagnosis.forecast import SECONDS
+from medctx3d.diagnosis.repair import repair_copy
+from medctx3d.engine.completion import close_schedules
+from medctx3d.engine.launch import open_config
+from medctx3d.reporting.examination import write_examination
+from medctx3d.reporting.machine_table import forecast_words
+from medctx3d.studies.subsets import folds, subject_of
+from medctx3d.utils.atomic import require_writable
+from medctx3d.utils.command_line import add_config_options, run_tool
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of the training')
+    parser.add_argument('--out-dir', default='.', help='folder for both files (default: the current one)')
+    parser.add_argument('--html', metavar='FILE', help='the page (default: OUT_DIR/doctor.html)')
+    parser.add_argument('--json', metavar='FILE', help='the same as JSON (default: OUT_DIR/doctor.json)')
+    parser.add_argument('--workers', type=int, help='processes that read volumes (default: one per core, 16 at most)')
+    parser.add_argument('--folds', type=int, default=5, help='of the cross-validation whose folds are looked at')
+    parser.add_argument(
+        '--trial-seconds',
+        type=float,
+        default=SECONDS,
+        help='how long iterations are timed; 0 leaves them out (default: %(default)g)',
+    )
+    parser.add_argument('--fix', metavar='OUT_DIR', help='write a copy of the data with what can safely be repaired')
+    add_config_options(parser)
+    args = parser.parse_args()
+    if args.workers is not None and args.workers < 1:
+        parser.error(f'--workers must be 1 or more, got {args.workers}')
+    if args.trial_seconds < 0:
+        parser.error(f'--trial-seconds must be 0 or more, got {args.trial_seconds:g}')
+    return args
+
+
+def main() -> None:
+    """Read the command line, examine, write, repair."""
+    args = parse_args()
+    config = open_config(args.config, args.cfg_options)
+    require_keys(config, 'train')
+    set_randomness(config, None)
+    close_schedules(config)
+    folder = require_writable(args.out_dir, '--out-dir')
+    html, data = Path(args.html or folder / 'doctor.html'), Path(args.json or folder / 'doctor.json')
+    console = Console(stderr=True)
+
+    def divide(records: Sequence[Record]) -> list[list[Record]]:
+        subjects = len({subject_of(record) for record in records})
+        return folds(records, args.folds, 0) if 2 <= args.folds <= subjects else []
+
+    examination = examine(
+        config,
+        workers=args.workers,
+        trial=args.trial_seconds,
+        divide=divide,
+        progress=True,
+        say=lambda words: console.print(words, style='dim', highlight=False),
+    )
+    write_examination(examination.config, examination.facts, examination.findings, html=html, data=data)
+    show(examination)
+    if args.fix:
+        fix(examination, config, args.fix)
+    print(f'done: {html.resolve()} and {data.resolve()}')
+    if examination.count('error'):
+        sys.exit(1)
+
+
+def show(examination: Examination) -> None:
+    """Errors and warnings in full as far as they are few, notes as a number, the forecast."""
+    grave = [finding for finding in examination.findings if finding.severity != 'note']
+    if grave:
+        print(told(grave, 'found'))
+    counts = ', '.join(f'{examination.count(severity)} {severity}s' for severity in ('error', 'warning', 'note'))
+    print(counts)
+    print(forecast_words(examination.facts.forecast, examination.facts.machine))
+
+
+def fix(examination: Examination, config: Config, out: str) -> None:
+    """Write the repaired copy and say what was changed.
+
+    Raises:
+        ValueError: The splits lie in several folders, or see :func:`~medctx3d.diagnosis.repair.repair_copy`.
+    """
+    datasets = [
+        config[f'{stage}_dataloader'].dataset
+        for stage in ('train', 'val', 'test')
+        if config.get(f'{stage}_dataloader')
+    ]
+    roots = {str(dataset.get('data_root') or Path(dataset.ann_file).parent) for dataset in datasets}
+    if len(roots) > 1:
+        raise ValueError(f'--fix needs one data_root for all splits, the config has {", ".join(sorted(roots))}')
+    root = Path(roots.pop())
+    named = {str(dataset.get('ann_file') or '') for dataset in datasets} | {'dataset.json', 'splits_final.json'}
+    lists = [root / name for name in sorted(named - {''}) if (root / name).is_file()]
+    repairs = repair_copy(examination.facts, root, [str(path) for path in lists], out)
+    changed = {repair.file for repair in repairs if repair.change != 'none'}
+    left = {repair.file for repair in repairs if repair.change == 'none'}
+    print(
+        f'--fix: {len(changed)} file(s) repaired, {len(left)} left for you, see {Path(out).resolve() / "repairs.json"}'
+    )
+
+
+if __name__ == '__main__':
+    run_tool(main)
