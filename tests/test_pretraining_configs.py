@@ -33,7 +33,7 @@ def test_its_parts_fit_one_another(name):
     check_consistency(load(name), ['train'])
 
 
-@pytest.mark.parametrize('name', [name for name in EVERY if '/lrc/unet' in name])
+@pytest.mark.parametrize('name', [name for name in EVERY if '/lrc/unet' in name or 'region_contrast' in name])
 def test_a_contrast_of_regions_without_maps_is_refused_before_it_starts(name):
     config = load(name)
     check_consistency(config, ['train'])
