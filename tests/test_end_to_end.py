@@ -124,6 +124,7 @@ TOOLS = sorted(path for path in (ROOT / 'tools').rglob('*.py'))
 @pytest.mark.parametrize('tool', TOOLS, ids=lambda path: path.stem)
 def test_every_tool_explains_itself(tool, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [tool.name, '--help'])
+    monkeypatch.syspath_prepend(tool.parent)  # as Python does for a script
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(str(tool), run_name='__main__')
     assert stop.value.code == 0

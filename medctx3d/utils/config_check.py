@@ -137,7 +137,7 @@ def _top_level(cfg: Config, known: set[str]) -> Iterator[tuple[str, str]]:
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
         if key not in known and close:
             yield key, f'no such key, so it would be ignored. Did you mean {close[0]!r}?'
-    given = {key: value for key, value in cfg.items() if key in known - _RUNNER_KEYS}
+    given = {key: value for key, value in cfg.items() if key in known - _RUNNER_KEYS and value is not None}
     if hooks := given.get('default_hooks'):  # None switches a hook off
         given['default_hooks'] = {name: hook for name, hook in hooks.items() if hook is not None}
     yield from argument_problems(Runner, given, supplied=None)

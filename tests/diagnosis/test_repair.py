@@ -113,7 +113,10 @@ def test_a_copy_inside_the_data_is_refused(spoiler: Spoiler) -> None:
         repair_copy(read_facts(spoiler.folder), spoiler.folder, [], spoiler.folder / 'fixed')
 
 
-def test_files_outside_the_root_are_refused_before_anything_is_written(spoiler: Spoiler) -> None:
+def test_files_outside_the_root_are_refused_before_anything_is_written(
+    spoiler: Spoiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('MEDCTX3D_DATA_FOLDERS', str(spoiler.folder.parent))  # the list may name it
     elsewhere = spoiler.folder.parent / 'elsewhere.nii.gz'
     shutil.move(spoiler.path('image1'), elsewhere)
     spoiler.relist(lambda c: c['training'][1].update(image=str(elsewhere)))

@@ -107,7 +107,7 @@ def test_bfloat16_clipping_and_accumulation_train_on_the_cpu(nifti_dataset, tmp_
     seen = []
 
     runner = Runner.from_cfg(config)
-    runner.model.network.decode_head.register_forward_hook(lambda _m, _i, out: seen.append(out[0].dtype))
+    runner.model.network.decode_head.register_forward_hook(lambda _m, _i, out: seen.append(out.logits[0].dtype))
     runner.train()
     assert torch.bfloat16 in seen
     assert runner.model.network.decode_head.outs[0].conv.conv.weight.dtype == torch.float32

@@ -18,9 +18,18 @@ from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import DATASETS
 
 
+STALL = 'loading the batch of iteration 4; the'
+
+
+def log_text(path):
+    return path.read_text(encoding='utf-8', errors='replace')
+
+
 @DATASETS.register_module()
 class SleepyDataset(VolumeDataset):
-    """One draw takes its time, as one from a file server that is away."""
+    """One draw takes until the log tells of it, as one from a file server that is away; a minute at most."""
+
+    work_dir = ''
 
     def prepare_data(self, idx):
         if idx == 6:
@@ -28,12 +37,17 @@ class SleepyDataset(VolumeDataset):
         return super().prepare_data(idx)
 
     def fall_asleep(self):
-        time.sleep(5)
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not any(
+            STALL in log_text(path) for path in Path(self.work_dir).glob('*/*.log')
+        ):
+            time.sleep(0.1)
 
 
-def watched(root, work_dir, **options):
+def watched(root, work_dir, *, limit=2.5, **options):
+    SleepyDataset.work_dir = str(work_dir)
     config = run_config(root, work_dir, iterations=5, experiment_name=f'watched_{time.monotonic_ns()}', **options)
-    config.default_hooks.watchdog = dict(type='WatchdogHook', limit=2.5)
+    config.default_hooks.watchdog = dict(type='WatchdogHook', limit=limit)
     config.train_dataloader.sampler = dict(type='SeededSampler', shuffle=False)
     config.train_dataloader.dataset.type = 'SleepyDataset'
     return config
@@ -47,11 +61,12 @@ def log_of(runner: Runner) -> str:
 def test_a_stall_is_logged_once_with_the_stacks_of_all_processes_and_the_training_goes_on(nifti_dataset, tmp_path):
     workers = {'train_dataloader.num_workers': 1, 'train_dataloader.prefetch_factor': 1}
     runner = train(watched(nifti_dataset, tmp_path, **workers))
-    log = log_of(runner)
     assert runner.iter == 5
-    assert log.count('no step for') == 1
-    stalled, _, stacks = log.partition('no step for')[2].partition('process ')
-    assert 'loading the batch of iteration 4; the training waits on' in stalled
+    before, _, after = log_of(runner).partition(STALL)
+    assert before.rpartition('\n')[2].count('no step for') == 1
+    assert STALL not in after
+    waits, _, stacks = after.partition('process ')
+    assert waits.startswith(' training waits on')
     main, worker = stacks.split('\nprocess ', 1)
     assert 'in run_iter' in main or 'loops.py' in main
     assert 'in fall_asleep' not in main
@@ -65,13 +80,15 @@ def test_the_watch_ends_with_the_training_also_where_it_fails(nifti_dataset, tmp
     monkeypatch.setattr(SleepyDataset, 'fall_asleep', fail)
     with pytest.raises(Preempted):
         train(watched(nifti_dataset, tmp_path))
-    time.sleep(0.5)
-    assert not [thread for thread in threading.enumerate() if thread.name == 'watchdog']
+    end = time.monotonic() + 20
+    while any(thread.name == 'watchdog' for thread in threading.enumerate()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_quick_training_logs_no_stall(nifti_dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(SleepyDataset, 'fall_asleep', lambda self: None)
-    assert 'no step for' not in log_of(train(watched(nifti_dataset, tmp_path)))
+    assert 'no step for' not in log_of(train(watched(nifti_dataset, tmp_path, limit=60.0)))
 
 
 def test_a_stalled_process_ends_where_that_is_asked_for(nifti_dataset, tmp_path, monkeypatch):

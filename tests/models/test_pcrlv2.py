@@ -58,7 +58,7 @@ def test_finer_features_matter_only_with_skips(skips):
     network = build(skips=skips)
     features = network.backbone(torch.randn(1, 2, 8, 8, 8))
     changed = (*(feature + 1 for feature in features[:-1]), features[-1])
-    same = torch.equal(network.decode_head(features)[0], network.decode_head(changed)[0])
+    same = torch.equal(network.decode_head(features).logits[0], network.decode_head(changed).logits[0])
     assert same != skips
 
 

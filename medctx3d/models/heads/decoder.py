@@ -31,12 +31,11 @@ class Decoder(BaseModule, abc.ABC):
     channels: int
 
     @abc.abstractmethod
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
-        """Features, finest first, to logits and the features that they are projected from."""
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
+        """Features, finest first, to logits levels and the features that the finest is projected from.
 
-    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Features, finest first, to logits levels, finest first; logits[0] has the size of the input."""
-        return self.decode(features).logits
+        ``logits[0]`` has the size of the input.
+        """
 
     def drop_outputs(self) -> None:
         """Remove the projections to classes, for a method that reads the finest features alone.

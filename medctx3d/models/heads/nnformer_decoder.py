@@ -83,7 +83,7 @@ class NNFormerDecoder(Decoder):
             nn.ConvTranspose3d(widths[level], num_classes, kernel_size=patch, stride=patch) for level in range(levels)
         )
 
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
         """Features, finest first, to logits and the finest features; see :class:`Decoder`."""
         current = features[-1]
         logits: list[Tensor] = []

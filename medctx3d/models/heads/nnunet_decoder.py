@@ -73,7 +73,7 @@ class NNUNetDecoder(Decoder):
         self.outs = nn.ModuleList(nn.Conv3d(in_channels[level], num_classes, 1) for level in range(levels))
         initialise(self)
 
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
         """Features, finest first, to ``levels`` logits and the finest features; see :class:`Decoder`."""
         current = features[-1]
         logits: list[Tensor] = []

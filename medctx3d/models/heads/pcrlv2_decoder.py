@@ -62,7 +62,7 @@ class PCRLv2Decoder(Decoder):
             )
         self.out = nn.Conv3d(in_channels[0], num_classes, 1)
 
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
         """Features, finest first, to one logits level and the finest features; see :class:`Decoder`."""
         current = features[-1]
         for level in range(len(self.ups) - 1, -1, -1):

@@ -60,7 +60,7 @@ class UNetDecoder(Decoder):
             )
         self.outs = nn.ModuleList(UnetOutBlock(3, in_channels[level], num_classes) for level in range(levels))
 
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
         """Features, finest first, to ``levels`` logits and the finest features; see :class:`Decoder`."""
         current = features[-1]
         levels: list[Tensor] = []

@@ -54,7 +54,7 @@ class UNETRDecoder(Decoder):
             self.add_module(name, block)
         self.out = UnetOutBlock(3, in_channels[0], num_classes)
 
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
         """Features, finest first, to one logits level and the finest features; see :class:`Decoder`."""
         current = features[-1]
         for name, skip in zip(self.names, reversed(features[:-1]), strict=True):

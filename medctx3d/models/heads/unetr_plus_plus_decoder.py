@@ -87,7 +87,7 @@ class UNETRPlusPlusDecoder(Decoder):
         )
         self.outs = nn.ModuleList(nn.Conv3d(widths[level], num_classes, kernel_size=1) for level in range(levels))
 
-    def decode(self, features: tuple[Tensor, ...]) -> Decoded:
+    def forward(self, features: tuple[Tensor, ...]) -> Decoded:
         """Features, finest first, to ``levels`` logits and the finest features; see :class:`Decoder`.
 
         Raises:

@@ -97,5 +97,5 @@ class EmbeddingNet(BaseModule):
         """Embed volumes (N, C, X, Y, Z)."""
         features = tuple(self.backbone(inputs))
         pooled = torch.cat([features[level].mean(dim=(2, 3, 4)) for level in self.levels], dim=1)
-        decoded = None if self.decode_head is None else self.decode_head.decode(features).finest
+        decoded = None if self.decode_head is None else self.decode_head(features).finest
         return Embedded(self.projector(pooled), pooled, features, decoded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from medctx3d.models.heads.decoder import Decoder
+from medctx3d.models.heads.decoder import Decoded, Decoder
 from medctx3d.registry import BACKBONES, HEADS, MODELS
 from medctx3d.typing import SegOutput
 
@@ -38,7 +38,7 @@ class EncoderDecoder(BaseModule):
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> SegOutput:
         """(N, C, X, Y, Z) to logits and features; ``mask`` (N, gx, gy, gz) bool hides tokens, True = hidden."""
         features = self.backbone(inputs) if mask is None else self.backbone(inputs, mask)
-        if isinstance(self.decode_head, Decoder):
-            logits, finest = self.decode_head.decode(features)
-            return SegOutput(logits, tuple(features), finest)
-        return SegOutput(logits=tuple(self.decode_head(features)), features=tuple(features))
+        decoded = self.decode_head(features)
+        if isinstance(decoded, Decoded):
+            return SegOutput(decoded.logits, tuple(features), decoded.finest)
+        return SegOutput(logits=tuple(decoded), features=tuple(features))
