@@ -17,7 +17,6 @@ from medctx3d.engine.hooks import WatchdogHook
 from medctx3d.engine.stop_request import Preempted
 from medctx3d.registry import DATASETS
 
-
 STALL = 'loading the batch of iteration 4; the'
 
 
