@@ -10,6 +10,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
+find_unused_parameters = True  # the skip convolutions of the finer levels are no part of this form
 train_dataloader = dict(
     batch_size=2,
     dataset=dict(
