@@ -294,6 +294,11 @@ def checkpoints(trained, tmp_path):
     torch.save({**whole, 'state_dict': other}, tmp_path / 'other.pth')
     torch.save({**whole, 'extra': Harm()}, tmp_path / 'harm.pth')
     torch.save({**whole, 'state_dict': [1]}, tmp_path / 'list.pth')
+    first, weight = next((name, value) for name, value in whole['state_dict'].items() if value.is_floating_point())
+    broken = {**whole['state_dict'], first: weight * float('nan')}
+    torch.save({**whole, 'state_dict': broken}, tmp_path / 'nan.pth')
+    place = (content := trained.read_bytes()).index(weight.numpy().tobytes())
+    (tmp_path / 'flipped.pth').write_bytes(content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :])
     return tmp_path
 
 
@@ -304,6 +309,8 @@ def checkpoints(trained, tmp_path):
         ('other', 'does not fit'),
         ('harm', 'mkdir'),
         ('list', 'no weights'),
+        ('nan', 'are NaN or infinite'),
+        ('flipped', 'do not match their checksum'),
         ('gone', 'not exist'),
     ],
 )

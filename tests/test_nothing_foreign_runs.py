@@ -28,7 +28,10 @@ CALLS = re.compile(
 ALLOWED = {  # file, what -> why that is no way in
     ('medctx3d/engine/checkpoint.py', 'import pickle'): 'the error class that the restricted unpickler raises',
     ('medctx3d/engine/checkpoint.py', 'torch.load'): 'weights_only=True: the one place where a .pth is opened',
-    ('medctx3d/utils/checkpoint_archive.py', 'import zipfile'): 'the directory of a .pth is read, nothing extracted',
+    (
+        'medctx3d/utils/checkpoint_archive.py',
+        'import zipfile',
+    ): 'checksums of a .pth are compared, nothing extracted',
     ('medctx3d/engine/launch.py', 'Config.fromfile'): 'the one place where a config runs, without --safe',
     ('medctx3d/diagnosis/trial.py', 'Config.fromfile'): 'JSON that the doctor itself wrote for its trial process',
     ('medctx3d/diagnosis/forecast.py', 'subprocess.run'): 'this Python with a module of the package, no shell',

@@ -11,7 +11,7 @@ from mmengine.dist import all_gather_object, get_world_size
 from torch import nn
 
 from medctx3d.engine.checkpoint import CheckpointError, check_fit, load_checkpoint_file
-from medctx3d.engine.checkpoint_store import CheckpointStore
+from medctx3d.engine.checkpoint_store import POINTER, CheckpointStore
 
 
 def settle_start(config: Config, model: nn.Module) -> str:
@@ -36,7 +36,10 @@ def settle_start(config: Config, model: nn.Module) -> str:
         newest, passed_over = newest_whole(store)
         if newest is None:
             config.resume = False
-            return f'there is no checkpoint in {config.work_dir} to resume from: training starts at iteration 0'
+            return (
+                f'{passed_over}there is no checkpoint in {config.work_dir} to resume from: '
+                'training starts at iteration 0'
+            )
         config.load_from = str(newest)
     if config.get('load_from'):
         return passed_over + _check(config, model, resume=resume)
@@ -96,15 +99,18 @@ def newest_whole(store: CheckpointStore) -> tuple[Path | None, str]:
     """The newest checkpoint of a work dir that is as it was written.
 
     Returns:
-        The file, None where there is none at all, and a sentence for each newer one that was passed over.
+        The file, None where there is none at all, and a sentence for each newer one that was passed over, and for one
+        of another folder that ``last_checkpoint`` names.
 
     Raises:
         CheckpointError: There are checkpoints, and all of them are damaged.
     """
     damaged: list[Path] = []
+    elsewhere = store.pointed_elsewhere()
+    told = f'{store.folder / POINTER} names {elsewhere}, in another folder, and is ignored. ' if elsewhere else ''
     for path in store.candidates():
         if not store.is_damaged(path) and _is_readable(path):
-            return path, ''.join(f'{bad} is damaged and passed over. ' for bad in damaged)
+            return path, told + ''.join(f'{bad} is damaged and passed over. ' for bad in damaged)
         damaged.append(path)
     if damaged:
         names = ', '.join(path.name for path in damaged)
@@ -112,7 +118,7 @@ def newest_whole(store: CheckpointStore) -> tuple[Path | None, str]:
             f'none of the checkpoints in {store.folder} can be read ({names}): the disk may be failing. Copy them '
             'again from a backup, or start anew in another --work-dir'
         )
-    return None, ''
+    return None, told
 
 
 def _is_readable(path: Path) -> bool:
@@ -125,7 +131,7 @@ def _is_readable(path: Path) -> bool:
 
 def _check(config: Config, model: nn.Module, *, resume: bool) -> str:
     path = config.load_from
-    content = load_checkpoint_file(path, map_location='meta')  # names and shapes; a file cut short is noticed too
+    content = load_checkpoint_file(path)  # with values: NaN is noticed here, not after an hour of training
     weights = content.get('state_dict', content)
     if not isinstance(weights, dict):
         raise CheckpointError(f'checkpoint {path} holds no weights: state_dict is a {type(weights).__name__}')

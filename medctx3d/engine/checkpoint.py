@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def load_checkpoint_file(filename: str | Path, map_location: Any = 'cpu') -> dic
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: The file is truncated, no checkpoint, not the one that its name states, or holds anything
-            but tensors and plain data.
+        CheckpointError: The file is truncated, damaged, no checkpoint, not the one that its name states, or holds
+            anything but tensors and plain data.
     """
     path = Path(os.path.expanduser(filename))
     if not path.is_file():
@@ -130,7 +131,10 @@ def _refusal(words: str) -> str:
 
 
 def check_fit(model: nn.Module, weights: dict[str, Any], label: str, *, optional: tuple[str, ...] = ()) -> None:
-    """Raise :class:`CheckpointError` unless names and shapes agree, names under ``optional`` prefixes aside."""
+    """Raise :class:`CheckpointError` unless names and shapes agree, names under ``optional`` prefixes aside.
+
+    Also where the model would receive NaN or infinity, see :func:`check_finite`.
+    """
     if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise CheckpointError(f'{label} holds no weights: a state_dict must map names to tensors. Use another file')
     mine = model.state_dict()
@@ -142,7 +146,7 @@ def check_fit(model: nn.Module, weights: dict[str, Any], label: str, *, optional
         if key in weights and tuple(weights[key].shape) != tuple(mine[key].shape)
     ]
     if not (missing or foreign or shapes):
-        return
+        return check_finite({key: weights[key] for key in mine if key in weights}, label)
     parts = [
         f'{len(names)} {what} ({", ".join(names[:3])}{", ..." if len(names) > 3 else ""})'
         for what, names in (('missing', missing), ('unknown to the model', foreign), ('of another shape', shapes))
@@ -152,3 +156,27 @@ def check_fit(model: nn.Module, weights: dict[str, Any], label: str, *, optional
         f'{label} does not fit the model ({len(mine)} tensors compared): {"; ".join(parts)}. '
         'Use the config it was trained with'
     )
+
+
+def check_finite(weights: Mapping[str, Tensor], label: str) -> None:
+    """Refuse weights with NaN or infinity: a network with them answers background everywhere, and says nothing.
+
+    Args:
+        weights: Of a model, optimiser and logs aside; those on ``meta`` have no values and pass.
+        label: The file, for the message.
+
+    Raises:
+        CheckpointError: A tensor is not finite; the message names the first.
+    """
+    broken = {
+        name: count
+        for name, value in weights.items()
+        if value.is_floating_point() and not value.is_meta and (count := int((~torch.isfinite(value)).sum()))
+    }
+    if broken:
+        name, count = next(iter(broken.items()))
+        raise CheckpointError(
+            f'{label} holds weights that are not finite: {count} of {weights[name].numel()} values of {name} are NaN '
+            f'or infinite ({len(broken)} of {len(weights)} tensors have such values). The training that wrote it had '
+            'failed by then, or the file is damaged: use the checkpoint before it'
+        )

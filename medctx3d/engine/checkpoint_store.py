@@ -53,7 +53,7 @@ class CheckpointStore:
         """What the manifest lists, oldest first; empty without a readable one."""
         try:
             listed = json.loads((self.folder / MANIFEST).read_text(encoding='utf-8'))
-            return [StoredCheckpoint(str(e['file']), int(e['step']), str(e['sha256'])) for e in listed]
+            return [StoredCheckpoint(Path(e['file']).name, int(e['step']), str(e['sha256'])) for e in listed]
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return []  # the files themselves are what counts
 
@@ -87,12 +87,20 @@ class CheckpointStore:
             self._list(kept)
 
     def candidates(self) -> Iterator[Path]:
-        """Files to resume from, newest first: what the pointer names, what is listed, any by the step in its name."""
+        """Files to resume from, newest first: what the pointer names, what is listed, any by the step in its name.
+
+        All of them lie in this folder: the pointer has a whole path, and that of a copy leads to the original.
+        """
         seen = set()
         for path in [*self._pointed(), *self._listed(), *self._by_step()]:
             if path.is_file() and path not in seen:
                 seen.add(path)
                 yield path
+
+    def pointed_elsewhere(self) -> Path | None:
+        """The file of another folder that the pointer names, where this folder has none of that name."""
+        named = self._named()
+        return named if named and named.is_file() and not (self.folder / named.name).exists() else None
 
     def is_damaged(self, path: Path) -> bool:
         """Whether a file differs from what the manifest says was written; False for one that it does not list."""
@@ -108,12 +116,13 @@ class CheckpointStore:
         with atomic_path(self.folder / MANIFEST) as temporary:
             temporary.write_text(json.dumps([entry._asdict() for entry in entries], indent=1) + '\n', encoding='utf-8')
 
-    def _pointed(self) -> Iterator[Path]:
+    def _named(self) -> Path | None:
         pointer = self.folder / POINTER
-        if pointer.is_file():
-            named = Path(pointer.read_text(encoding='utf-8').strip())
-            yield self.folder / named.name  # also where the folder was moved
-            yield named
+        return Path(pointer.read_text(encoding='utf-8').strip()) if pointer.is_file() else None
+
+    def _pointed(self) -> list[Path]:
+        named = self._named()
+        return [] if named is None else [self.folder / named.name]
 
     def _listed(self) -> list[Path]:
         return [self.folder / entry.file for entry in reversed(self.entries())]

@@ -9,6 +9,7 @@ from conftest import tiny_segmentor_config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from medctx3d.engine.checkpoint import CheckpointError, load_checkpoint_file, load_weights
+from medctx3d.engine.weights import load_pretrained
 from medctx3d.registry import MODELS
 
 
@@ -76,3 +77,30 @@ def test_a_medcontext_checkpoint_loads_into_the_deployed_network(tmp_path):
     assert all(
         torch.equal(value, trained.network.state_dict()[key]) for key, value in deployed.network.state_dict().items()
     )
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_refused_and_the_first_is_named(tmp_path, value):
+    model = MODELS.build(tiny_segmentor_config())
+    weights = model.state_dict()
+    names = [name for name, tensor in weights.items() if name.startswith('network.') and tensor.is_floating_point()]
+    before = {name: tensor.clone() for name, tensor in weights.items()}
+    broken = {name: tensor.clone() for name, tensor in weights.items()}
+    for name in names[2:4]:
+        broken[name].view(-1)[0] = value
+    torch.save({'state_dict': broken}, tmp_path / 'broken.pth')
+    with pytest.raises(CheckpointError, match=rf'broken\.pth .*not finite: 1 of \d+ values of {names[2]} .*\(2 of'):
+        load_weights(model, tmp_path / 'broken.pth')
+    with pytest.raises(CheckpointError, match=r'broken\.pth .*not finite: 1 of \d+ values of .*\(2 of'):
+        load_pretrained(model, tmp_path / 'broken.pth', weights_of='student')
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_only_what_the_model_receives_must_be_finite(tmp_path):
+    model = MODELS.build(tiny_segmentor_config(medcontext=False))
+    content = {
+        'state_dict': {**model.state_dict(), 'teacher.weight': torch.tensor(float('nan'))},
+        'optimizer': {'state': {0: {'exp_avg': torch.tensor(float('inf'))}}},
+    }
+    torch.save(content, tmp_path / 'iter_1.pth')
+    load_weights(model, tmp_path / 'iter_1.pth')

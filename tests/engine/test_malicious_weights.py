@@ -169,3 +169,25 @@ def test_every_scheme_of_mmengine_ends_at_our_loader() -> None:
         with pytest.raises((CheckpointError, FileNotFoundError), match=r'not loaded from the network|does not exist'):
             CheckpointLoader.load_checkpoint(name)
     assert {loader.__module__ for loader in CheckpointLoader._schemes.values()} == {'medctx3d.engine.checkpoint'}
+
+
+@pytest.mark.parametrize('member', ['data/0', 'data.pkl', 'version'])
+def test_one_changed_bit_in_any_member_is_noticed(member: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(GOOD)) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(member))
+        place = GOOD.index(archive.read(name), archive.getinfo(name).header_offset + 30)
+    path = tmp_path / 'weights.pth'
+    path.write_bytes(GOOD[:place] + bytes([GOOD[place] ^ 1]) + GOOD[place + 1 :])
+    for where in ('cpu', 'meta'):
+        with pytest.raises(CheckpointError, match=rf"weights\.pth .*is damaged: .*'{name}' .*anew, or use"):
+            load_checkpoint_file(path, where)
+
+
+def test_files_that_were_written_without_checksums_load(tmp_path: Path) -> None:
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        (tmp_path / 'good.pth').write_bytes(saved({'state_dict': {'weight': torch.ones(10)}}))
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert torch.equal(load_checkpoint_file(tmp_path / 'good.pth')['state_dict']['weight'], torch.ones(10))

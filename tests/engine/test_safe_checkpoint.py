@@ -4,6 +4,7 @@ import errno
 import itertools
 import math
 import re
+import shutil
 import tracemalloc
 
 import pytest
@@ -173,6 +174,24 @@ def test_checkpoints_that_are_all_damaged_are_no_fresh_start(tmp_path):
     CheckpointStore(tmp_path).add(CONTENT, 'iter_3.pth', 3).write_bytes(b'')
     with pytest.raises(CheckpointError, match=r'none of the checkpoints in .* can be read \(iter_3\.pth\)'):
         newest_whole(CheckpointStore(tmp_path))
+
+
+def test_a_copied_work_dir_never_leads_back_to_the_original(tmp_path):
+    original = CheckpointStore(tmp_path / 'original')
+    original.folder.mkdir()
+    for step in (3, 6):
+        original.add(CONTENT, f'iter_{step}.pth', step)
+    copy = CheckpointStore(shutil.copytree(original.folder, tmp_path / 'copy'))
+    assert newest_whole(copy) == (copy.folder / 'iter_6.pth', '')
+    (copy.folder / 'iter_6.pth').write_bytes(b'')
+    path, told = newest_whole(copy)
+    assert path == copy.folder / 'iter_3.pth'
+    assert 'copy/iter_6.pth is damaged' in told
+    (copy.folder / 'iter_6.pth').unlink()
+    path, told = newest_whole(copy)
+    assert path == copy.folder / 'iter_3.pth'
+    assert f'last_checkpoint names {original.folder / "iter_6.pth"}, in another folder, and is ignored' in told
+    assert {file.parent for file in copy.candidates()} == {copy.folder}
 
 
 @pytest.mark.parametrize('lost', ['last_checkpoint', 'checkpoints.json', 'both'])

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import update_init_info
 from torch import Tensor, nn
 
-from medctx3d.engine.checkpoint import CheckpointError
+from medctx3d.engine.checkpoint import CheckpointError, check_finite
 from medctx3d.engine.weights.fitting import Part, Target, fit, target_of
 from medctx3d.engine.weights.merge_order import check_merge_order
 from medctx3d.engine.weights.report import WeightsReport
@@ -65,8 +65,8 @@ def load_pretrained(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: An argument is no known name.
-        CheckpointError: The file is damaged, holds code, or is not recognised; or its patches are merged in another
-            order.
+        CheckpointError: The file is damaged, holds code, or is not recognised; its patches are merged in another
+            order; or weights are not finite.
         CoverageError: It fills too little of the network.
     """
     found = read_source(checkpoint, source=source, weights_of=weights_of)
@@ -116,6 +116,7 @@ def examine(
                 'it out'
             )
         check_merge_order(target.module, stated or patch_merging, source.path)
+    check_finite(weights, str(source.path))
     return weights, report
 
 
