@@ -54,7 +54,7 @@ def main() -> None:
     check_config(config)
     model = check_consistency(config, ['test'])
     optional = ('auxiliary.',) if model.predict_with == 'teacher' else ('auxiliary.', 'teacher.')
-    fitting_weights(model, args.checkpoint, optional=optional, map_location='meta')
+    fitting_weights(model, args.checkpoint, optional=optional)  # loaded once the rest is seen to be right
     datasets = check_config_splits(config, ['test'])
     require_labels(datasets)
     require_writable(out, '--out')

@@ -89,7 +89,7 @@ def load_weights(
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: Damaged, foreign, or made for another network; the message lists what differs.
+        CheckpointError: Damaged, foreign, not finite, or made for another network; the message lists what differs.
     """
     model.load_state_dict(fitting_weights(model, filename, optional=optional), strict=False)
 
@@ -99,21 +99,19 @@ def fitting_weights(
     filename: str | Path,
     *,
     optional: tuple[str, ...] = ('teacher.', 'auxiliary.'),
-    map_location: str = 'cpu',
 ) -> dict[str, Tensor]:
-    """Read a checkpoint's weights and see that they fit; the model stays as it is.
+    """Read a checkpoint's weights and see that they fit and are finite; the model stays as it is.
 
     Args:
         model: On any device, ``meta`` included.
         filename: As in :func:`load_weights`.
         optional: As in :func:`load_weights`.
-        map_location: ``meta`` reads names and shapes only.
 
     Raises:
         FileNotFoundError: There is no such file.
         CheckpointError: As :func:`load_weights`.
     """
-    content = load_checkpoint_file(filename, map_location)
+    content = load_checkpoint_file(filename)
     weights: dict[str, Tensor] = content.get('state_dict', content)
     check_fit(model, weights, f'checkpoint {filename}', optional=optional)
     return weights
