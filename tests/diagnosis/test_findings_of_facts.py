@@ -61,6 +61,26 @@ def test_processes_read_what_one_reads(clean: Path) -> None:
         assert one.images[0].image.channels == other.images[0].image.channels
 
 
+@pytest.mark.parametrize(
+    ('distance', 'found'), [(-3.5, True), (-2.5, True), (-1.5, False), (0.0, False), (1.0, False)]
+)
+@pytest.mark.parametrize('pair', ['swapped_sides', 'unlikely_place'])
+def test_a_place_is_wrong_only_by_more_than_a_voxel(clean: Path, pair: str, distance: float, found: bool) -> None:
+    """Voxels are 2 mm wide from left to right."""
+    right, left = (3, 4) if pair == 'swapped_sides' else (1, 2)  # kidneys; liver and spleen
+    facts = read_facts(clean)
+    train = facts.splits[0]
+    label = train.cases[0].label
+    assert label is not None
+    assert label.label is not None
+    classes = dict(label.label.classes)
+    x, y, z = classes[left].centroid
+    classes[right] = classes[right]._replace(centroid=(x + distance, y, z))
+    moved = replace(train.cases[0], label=replace(label, label=label.label._replace(classes=classes)))
+    facts = replace(facts, splits=(replace(train, cases=(moved, *train.cases[1:])),))
+    assert [f.check for f in run_checks(facts, ('voxels',)) if f.where == label.path] == [pair] * found
+
+
 def test_pairs_are_found_by_their_names() -> None:
     names = (
         'background',
