@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_set import SHAPE, build, read_facts
 
+from medctx3d.datasets import UnlabelledDataset
 from medctx3d.diagnosis import CHEAP, CHECKS, Check, reading, run_checks
 from medctx3d.diagnosis.finding import told_problem
+from medctx3d.diagnosis.gathering import gather
+from medctx3d.diagnosis.pipeline_facts import PipelineFacts
 from medctx3d.diagnosis.population_checks import outliers
 from medctx3d.diagnosis.reading import read_cases
 from medctx3d.diagnosis.side_checks import sided_pairs
@@ -128,3 +131,10 @@ def test_a_message_is_parted_into_reason_and_fix() -> None:
     problem = told_problem('a.nii.gz: must be x, it is y, e.g. z. Convert it, e.g. with nibabel.save(a).', 'a.nii.gz')
     assert problem.reason == 'must be x, it is y, e.g. z'
     assert problem.fix == 'Convert it, e.g. with nibabel.save(a)'
+
+
+def test_a_pattern_without_a_match_gets_one_advice_and_no_foreign_folder(tmp_path: Path) -> None:
+    dataset = UnlabelledDataset('*.mha', str(tmp_path), lazy_init=True, load_pipeline=[], pipeline=[])
+    facts = gather({'train': (dataset, PipelineFacts.of({}))}, voxels=False)
+    [finding] = [finding for finding in run_checks(facts, CHEAP) if finding.check == 'unusable_list']
+    assert str(finding) == f'{tmp_path}: the pattern {tmp_path}/*.mha matches no file. Correct it.'
