@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file that the model was trained with')
     parser.add_argument('checkpoint', help='.pth file, such as work_dirs/<run>/iter_30000.pth')
-    parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
+    parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<folder>/<config name>)')
     parser.add_argument('--out', help='where results.json and per_case.csv go (default: the work dir)')
     parser.add_argument(
         '--save-predictions', action='store_true', help='write each predicted volume as NIfTI into OUT'

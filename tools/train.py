@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file, such as configs/medcontext/swinunetr_btcv.py')
-    parser.add_argument('--work-dir', help='where results go (default: work_dirs/<config name>)')
+    parser.add_argument('--work-dir', help='where results go (default: work_dirs/<folder>/<config name>)')
     parser.add_argument(
         '--resume',
         nargs='?',

@@ -85,7 +85,7 @@ class UnlabelledDataset(VolumeDataset):
         self.images = (images,) if isinstance(images, str) else tuple(images)
         if not self.images:
             raise ValueError("UnlabelledDataset: images must name a file, folder, pattern or list, such as '*.nii.gz'")
-        super().__init__(data_root=data_root, split=split, **kwargs)
+        super().__init__(data_root=data_root, split=split, read_labels=False, **kwargs)
 
     def load_data_list(self) -> list[Record]:
         """All images, sorted by name; a file that two inputs name counts once."""

@@ -58,7 +58,7 @@ def _read_list(stage: str, dataset: VolumeDataset, pipeline: PipelineFacts) -> S
 
 def _jobs(split: SplitFacts, dataset: VolumeDataset, *, voxels: bool) -> Iterator[CaseJob]:
     for number, record in enumerate(dataset.data_list):
-        unlabelled = number >= dataset.listed
+        unlabelled = number >= dataset.listed or not dataset.read_labels
         yield CaseJob(record, split.name, split.metainfo, split.pipeline.window, voxels, unlabelled)
 
 

@@ -154,8 +154,14 @@ def merge_options(config: Config, options: dict[str, Any]) -> None:
 
 
 def default_work_dir(config: Config, config_path: str | Path, given: str | None) -> str:
-    """``--work-dir``, else the config's own, else ``work_dirs/<config name>``."""
-    return given or config.get('work_dir') or os.path.join('work_dirs', Path(config_path).stem)
+    """``--work-dir``, else the config's own, else ``work_dirs/`` and the config's place below a folder ``configs``.
+
+    Configs of one name in two folders, such as a baseline and its method, do not share a folder then. A config that
+    lies elsewhere gives its name alone.
+    """
+    *folders, name = Path(config_path).absolute().with_suffix('').parts
+    below = folders[len(folders) - folders[::-1].index('configs') :] if 'configs' in folders else []
+    return given or config.get('work_dir') or os.path.join('work_dirs', *below, name)
 
 
 def prepare_launch(config: Config, launcher: str) -> None:

@@ -87,7 +87,9 @@ def _fits_class(value: Any, kind: type) -> bool:
         return isinstance(value, str)
     if issubclass(kind, os.PathLike):
         return isinstance(value, (str, os.PathLike))
-    if isinstance(value, dict) or kind in _ARRAYS or getattr(kind, '_is_protocol', False) or isinstance(value, kind):
+    if kind in _ARRAYS:
+        return not isinstance(value, (str, bool))
+    if isinstance(value, dict) or getattr(kind, '_is_protocol', False) or isinstance(value, kind):
         return True
     if isinstance(value, str):
         return not issubclass(kind, nn.Module)  # enums, devices and number types are named by strings

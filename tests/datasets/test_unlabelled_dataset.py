@@ -4,8 +4,10 @@ import json
 import shutil
 
 import pytest
+from mmengine.config import Config
 from tiny_volumes import LOAD, METAINFO, write_case
 
+from medctx3d.apis.splits import check_config_splits
 from medctx3d.datasets import UnlabelledDataset, VolumeDataset
 
 CROPS = [dict(type='ForegroundCrop', size=(8, 8, 8)), dict(type='PackVolume')]
@@ -80,3 +82,14 @@ def test_a_transform_that_reads_the_whole_volume_gets_memory_of_its_own(folder):
     record = dataset.data_list[0]
     assert dataset._sample(record)['image'].flags.writeable
     assert dataset[0]['inputs'].shape == (1, 4, 4, 4)
+
+
+@pytest.mark.parametrize('kind', ['images', 'list'])
+def test_a_training_on_images_alone_passes_the_checks_that_come_before_it(kind, folder):
+    dataset = dict(type='UnlabelledDataset', images='**/*_image.nii.gz', data_root=str(folder))
+    if kind == 'list':
+        (folder / 'dataset.json').write_text(json.dumps(dict(training=[dict(image='case0_image.nii.gz')])))
+        dataset = dict(type='VolumeDataset', ann_file='dataset.json', data_root=str(folder), read_labels=False)
+    config = Config(dict(train_dataloader=dict(dataset=dict(dataset, load_pipeline=BARE, pipeline=CROPS))))
+    (checked,) = check_config_splits(config)
+    assert len(checked.data_list) == (3 if kind == 'images' else 1)

@@ -42,8 +42,8 @@ def test_the_command_line_has_the_last_word_everywhere() -> None:
 
 
 def test_a_variable_that_nothing_refers_to_is_refused_on_the_command_line() -> None:
-    with pytest.raises(ConfigError, match="nothing reads 'data_root'"):
-        load_config(BTCV, {'data_root': 'elsewhere'})
+    with pytest.raises(ConfigError, match="nothing reads 'load_pipeline'"):
+        load_config(BTCV, {'load_pipeline': []})
 
 
 def test_a_value_may_refer_to_others_in_turn() -> None:
@@ -57,3 +57,8 @@ def test_a_value_that_refers_to_itself_is_refused() -> None:
     config = Config(dict(hook=dict(again='$hook')))
     with pytest.raises(ConfigError, match=r"hook\.again='\$hook'"):
         resolve_references(config)
+
+
+def test_another_data_root_is_taken_by_every_data_set() -> None:
+    config = load_config(BTCV, {'data_root': 'elsewhere'})
+    assert config.train_dataloader.dataset.data_root == config.test_dataloader.dataset.data_root == 'elsewhere'

@@ -45,7 +45,7 @@ pipeline = [
 dataset = dict(
     type='ACDCDataset',
     ann_file='dataset.json',
-    data_root=data_root,
+    data_root='$data_root',
     load_pipeline=load_pipeline,
     store=dict(type='PreparedStore', root='prepared/acdc'),
 )

@@ -41,7 +41,7 @@ pipeline = [
 dataset = dict(
     type='BrainTumourDataset',
     ann_file='datalist.json',
-    data_root=data_root,
+    data_root='$data_root',
     load_pipeline=load_pipeline,
     store=dict(type='PreparedStore', root='prepared/brain_tumour'),
 )

@@ -48,7 +48,7 @@ pipeline = [
 dataset = dict(
     type='BTCVDataset',
     ann_file='dataset.json',
-    data_root=data_root,
+    data_root='$data_root',
     load_pipeline=load_pipeline,
     store=dict(type='PreparedStore', root='prepared/btcv'),
 )

@@ -44,7 +44,7 @@ pipeline = [
 dataset = dict(
     type='HeadNeckDataset',
     ann_file='dataset.json',
-    data_root=data_root,
+    data_root='$data_root',
     load_pipeline=load_pipeline,
     store=dict(type='PreparedStore', root='prepared/head_neck'),
 )

@@ -38,7 +38,7 @@ pipeline = [
 dataset = dict(
     type='HippocampusDataset',
     ann_file='dataset.json',
-    data_root=data_root,
+    data_root='$data_root',
     load_pipeline=load_pipeline,
     store=dict(type='PreparedStore', root='prepared/hippocampus'),
 )

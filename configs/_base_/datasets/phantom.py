@@ -36,7 +36,7 @@ pipeline = [
 dataset = dict(
     type='VolumeDataset',
     ann_file='dataset.json',
-    data_root=data_root,
+    data_root='$data_root',
     metainfo=metainfo,
     load_pipeline=load_pipeline,
     store=dict(type='PreparedStore', root='prepared/phantom'),

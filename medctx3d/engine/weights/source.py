@@ -154,8 +154,9 @@ def _chosen(prefixes: list[str], weights_of: WeightsOf | None, path: Path, namin
         if len(prefixes) == 1:
             return prefixes[0]
         raise CheckpointError(
-            f"{path} holds a student and a teacher: choose with weights_of='student' or weights_of='teacher' "
-            '(--weights-of)'
+            f"{path} holds a student and a teacher: choose with weights_of='student' or weights_of='teacher' in the "
+            'init_cfg that names the file (--cfg-options model.network.init_cfg.weights_of=student); '
+            'tools/convert_weights.py has --weights-of'
         )
     wanted = taught if weights_of == 'teacher' else learnt
     if not wanted:
