@@ -98,7 +98,7 @@ def check_same_grid(image: VolumeHeader, other: VolumeHeader, role: str) -> None
         )
         if sorted(image.shape[:3]) == sorted(other.shape[:3]):
             raise VolumeError(
-                f'{told}: its axes are ordered otherwise. Reorient it: nibabel.as_closest_canonical of it and its image '
+                f'{told}: its axes are ordered otherwise. Reorient: nibabel.as_closest_canonical of it and its image '
                 'where their affines are true, else transpose its voxels; or correct the pairing.'
             )
         raise VolumeError(f'{told}. Resample it onto the image (nearest neighbour for labels) or correct the pairing.')
