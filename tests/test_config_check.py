@@ -9,6 +9,7 @@ import pytest
 from mmengine.config import Config
 from torch import nn
 
+from medctx3d.engine.launch import load_config
 from medctx3d.registry import BACKBONES
 from medctx3d.utils.config_check import ConfigError, check_config
 
@@ -227,3 +228,14 @@ def test_terms_that_a_component_reads_from_its_keyword_arguments_are_free() -> N
     cfg = Config(GOOD)
     cfg.merge_from_dict({'model.criterion.loss_extra': dict(type='monai.losses.FocalLoss')})
     check_config(cfg)
+
+
+@pytest.mark.parametrize('wrong', ['own.py', 'base.py'])
+def test_a_config_or_base_that_is_no_python_is_named_with_its_line(wrong, tmp_path):
+    (tmp_path / 'own.py').write_text("_base_ = 'base.py'\nb = 2\n", encoding='utf-8')
+    (tmp_path / 'base.py').write_text('a = 1\n', encoding='utf-8')
+    (tmp_path / wrong).write_text((tmp_path / wrong).read_text(encoding='utf-8') + 'c = dict(d=1\n', encoding='utf-8')
+    line = 3 if wrong == 'own.py' else 2
+    with pytest.raises(ConfigError, match=rf'^\S*{wrong}, line {line}: this is no Python') as error:
+        load_config(tmp_path / 'own.py')
+    assert str(error.value).count(str(tmp_path)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from medctx3d.registry import LOSSES
 from medctx3d.utils.config_check import ConfigError
 from medctx3d.utils.literal_reader import MAX_SIZE
 
+TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 OPEN = "open('CANARY', 'w')"  # CANARY stands for a file that must not appear
 CODE = {  # name -> text, line that is refused, construct that is named
     'import': ("a = 1\nimport os\nos.system('touch CANARY')", 2, 'an import'),
@@ -90,9 +92,9 @@ NAMES = {  # name -> text (the line of the last string is refused), words of the
     'rendezvous': ("env_cfg = dict(dist_cfg=dict(backend='gloo', init_method='tcp://x:1'))", 'dist_cfg may have'),
     'compiler': ("compile = dict(options={'cpp.cxx': ['touch', 'CANARY']})", 'compile must be True or False'),
     'folder of the system': ("work_dir = '/etc'", '--cfg-options work_dir=/etc'),
-    'folder of the user': ("a = dict(out_dir='~/.config')", 'leads out of the working folder'),
+    'folder of the user': ("a = dict(out_dir='~/.config')", 'is absolute; under --safe paths are relative'),
     'folder above': ("a = dict(root='x/../../y')", '--cfg-options a.root=x/../../y'),
-    'share': ("a = dict(root='\\\\\\\\server\\\\share')", 'leads out of the working folder'),
+    'share': ("a = dict(root='\\\\\\\\server\\\\share')", 'is absolute; under --safe paths are relative'),
     'type that is no name': ('model = dict(type=3)', 'type=3 is not'),
 }
 TEXTS = {name: text for name, (text, *_) in {**CODE, **NAMES}.items()}
@@ -201,3 +203,38 @@ def test_yaml_is_no_config(trap: Path) -> None:
         with pytest.raises(ConfigError, match=r'must be a \.py or \.json file'):
             load_config(path, safe=safe)
     assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    'tool',
+    [path for path in sorted(TOOLS.rglob('*.py')) if 'add_config_options(' in path.read_text(encoding='utf-8')],
+    ids=lambda path: path.stem,
+)
+def test_a_tool_that_offers_safe_heeds_it_wherever_it_opens_a_config(tool: Path) -> None:
+    tree = ast.parse(tool.read_text(encoding='utf-8'))
+    calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call)]
+    opened = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == 'open_config']
+    assert opened or 'args.safe' in tool.read_text(encoding='utf-8')
+    for call in opened:
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert given.get('safe') == 'args.safe', f'{tool.name}, line {call.lineno}'
+
+
+def test_a_link_out_of_the_working_folder_is_followed_and_refused(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work' / 'link').symlink_to(tmp_path)
+    (tmp_path / 'work' / 'inner').symlink_to('kept')
+    (tmp_path / 'work' / 'own.py').write_text("a = dict(root='link/not_yet/prepared')", encoding='utf-8')
+    (tmp_path / 'work' / 'fine.py').write_text("model = dict(root='inner/prepared', name='link')", encoding='utf-8')
+    monkeypatch.chdir(tmp_path / 'work')
+    with pytest.raises(ConfigError, match=r'own\.py, line 1\): .*leads through a link out of the working folder'):
+        load_config('own.py', safe=True)
+    (tmp_path / 'work' / 'link').unlink()
+    assert load_config('fine.py', safe=True).model.root == 'inner/prepared'
+
+
+def test_an_absolute_path_inside_the_working_folder_is_refused_for_what_it_is(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('own.py').write_text(f"work_dir = '{tmp_path}/runs'", encoding='utf-8')
+    with pytest.raises(ConfigError, match='is absolute; under --safe paths are relative to the working folder'):
+        load_config('own.py', safe=True)

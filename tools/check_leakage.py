@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     shared = {}
     for path in args.configs:
-        for stage, found in leaks(seen, open_config(path, args.cfg_options), args.split).items():
+        for stage, found in leaks(seen, open_config(path, args.cfg_options, safe=args.safe), args.split).items():
             shared[f'{path} {stage}'] = found
     for place, found in shared.items():
         for one in found:

@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Read the command line, examine, report, write."""
     args = parse_args(arguments)
     stated = _statements(args.state)
-    config = open_config(args.to, args.cfg_options)
+    config = open_config(args.to, args.cfg_options, safe=args.safe)
     images = read_manifest(args.manifest) if args.manifest else manifest_of(args.file)
     source = read_source(args.file, source=args.source, weights_of=args.weights_of)
     target = target_of(MODELS.build(config.model))

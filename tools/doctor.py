@@ -12,8 +12,9 @@ will take, from some of its own iterations. Exit code 1 where there are errors.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -25,7 +26,7 @@ from medctx3d.apis.splits import told
 from medctx3d.apis.training import set_randomness
 from medctx3d.datasets.checks import Record
 from medctx3d.diagnosis.forecast import SECONDS
-from medctx3d.diagnosis.repair import repair_copy
+from medctx3d.diagnosis.repair import repair_copy, require_new_copy
 from medctx3d.engine.completion import close_schedules
 from medctx3d.engine.launch import open_config
 from medctx3d.reporting.examination import write_examination
@@ -63,10 +64,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Read the command line, examine, write, repair."""
     args = parse_args()
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     require_keys(config, 'train')
     set_randomness(config, None)
     close_schedules(config)
+    root = data_root(config) if args.fix else None
+    if root is not None:
+        require_new_copy(args.fix, root)
     folder = require_writable(args.out_dir, '--out-dir')
     html, data = Path(args.html or folder / 'doctor.html'), Path(args.json or folder / 'doctor.json')
     console = Console(stderr=True)
@@ -85,46 +89,63 @@ def main() -> None:
     )
     write_examination(examination.config, examination.facts, examination.findings, html=html, data=data)
     show(examination)
-    if args.fix:
-        fix(examination, config, args.fix)
+    if root is not None:
+        fix(examination, config, root, args.fix)
     print(f'done: {html.resolve()} and {data.resolve()}')
     if examination.count('error'):
         sys.exit(1)
 
 
 def show(examination: Examination) -> None:
-    """Errors and warnings in full as far as they are few, notes as a number, the forecast."""
-    grave = [finding for finding in examination.findings if finding.severity != 'note']
-    if grave:
-        print(told(grave, 'found'))
-    counts = ', '.join(f'{examination.count(severity)} {severity}s' for severity in ('error', 'warning', 'note'))
-    print(counts)
+    """Errors, then warnings, in full as far as they are few; notes as a number; the forecast."""
+    for severity, group in itertools.groupby(examination.findings, lambda finding: finding.severity):
+        if severity != 'note':
+            print(told([*group], 'found', severity))
+    print(', '.join(_number(examination.count(severity), severity) for severity in ('error', 'warning', 'note')))
     print(forecast_words(examination.facts.forecast, examination.facts.machine))
 
 
-def fix(examination: Examination, config: Config, out: str) -> None:
-    """Write the repaired copy and say what was changed.
+def data_root(config: Config) -> Path:
+    """The folder that all splits lie in, which ``--fix`` copies.
 
     Raises:
-        ValueError: The splits lie in several folders, or see :func:`~medctx3d.diagnosis.repair.repair_copy`.
+        ValueError: The splits lie in several folders.
     """
-    datasets = [
-        config[f'{stage}_dataloader'].dataset
-        for stage in ('train', 'val', 'test')
-        if config.get(f'{stage}_dataloader')
-    ]
-    roots = {str(dataset.get('data_root') or Path(dataset.ann_file).parent) for dataset in datasets}
+    roots = {str(dataset.get('data_root') or Path(dataset.ann_file).parent) for dataset in _datasets(config)}
     if len(roots) > 1:
         raise ValueError(f'--fix needs one data_root for all splits, the config has {", ".join(sorted(roots))}')
-    root = Path(roots.pop())
-    named = {str(dataset.get('ann_file') or '') for dataset in datasets} | {'dataset.json', 'splits_final.json'}
+    return Path(roots.pop())
+
+
+def fix(examination: Examination, config: Config, root: Path, out: str) -> None:
+    """Write the repaired copy and say what was changed, and what was not.
+
+    Raises:
+        ValueError: See :func:`~medctx3d.diagnosis.repair.repair_copy`.
+    """
+    named = {str(dataset.get('ann_file') or '') for dataset in _datasets(config)}
+    named |= {'dataset.json', 'splits_final.json'}
     lists = [root / name for name in sorted(named - {''}) if (root / name).is_file()]
     repairs = repair_copy(examination.facts, root, [str(path) for path in lists], out)
     changed = {repair.file for repair in repairs if repair.change != 'none'}
     left = {repair.file for repair in repairs if repair.change == 'none'}
-    print(
-        f'--fix: {len(changed)} file(s) repaired, {len(left)} left for you, see {Path(out).resolve() / "repairs.json"}'
-    )
+    log = Path(out).resolve() / 'repairs.json'
+    print(f'--fix: {_number(len(changed), "file")} repaired, {len(left)} left for you, see {log}')
+    if errors := examination.count('error'):  # repairs are of what checks weigh as warnings and notes
+        print(f'--fix: {_number(errors, "error")} above {_STAY[errors > 1]}: the copy is not ready either')
+
+
+_STAY = ('stays as it is', 'stay as they are')
+
+
+def _datasets(config: Config) -> Iterator[Config]:
+    for stage in ('train', 'val', 'test'):
+        if config.get(f'{stage}_dataloader'):
+            yield config[f'{stage}_dataloader'].dataset
+
+
+def _number(count: int, what: str) -> str:
+    return f'{count} {what}{"" if count == 1 else "s"}'
 
 
 if __name__ == '__main__':

@@ -45,7 +45,7 @@ def check_config_splits(config: Config, stages: Sequence[str] = STAGES) -> list[
     _refuse([finding for finding in found if finding.severity == 'error'])
     warnings = [finding for finding in found if finding.severity == 'warning']
     if warnings and os.environ.get('RANK', '0') == '0':  # before the process group exists
-        print_log(told(warnings, _WHERE), logger='current', level=logging.WARNING)
+        print_log(told(warnings, _WHERE, 'warning'), logger='current', level=logging.WARNING)
     return [dataset for dataset, _ in datasets.values()]
 
 
@@ -62,12 +62,13 @@ def config_datasets(config: Config, stages: Sequence[str] = STAGES) -> dict[str,
     }
 
 
-def told(findings: Sequence[Finding], where: str) -> str:
+def told(findings: Sequence[Finding], where: str, what: str = 'problem') -> str:
     """Findings as lines, grouped by check; of many like ones the first are named.
 
     Args:
         findings: In the order to be told.
         where: Ends the first line, ``3 problems ...:``.
+        what: They are called there.
     """
     groups: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -79,7 +80,7 @@ def told(findings: Sequence[Finding], where: str) -> str:
             lines.append(
                 f'  and {len(group) - _TOLD} more ({group[0].check}): {few([f.where for f in group[_TOLD:]])}'
             )
-    count = f'{len(findings)} problem{"s" if len(findings) > 1 else ""}'
+    count = f'{len(findings)} {what}{"s" if len(findings) > 1 else ""}'
     return '\n'.join([f'{count} {where}:', *lines])
 
 
@@ -87,7 +88,7 @@ def _refuse(errors: Sequence[Finding]) -> None:
     if not errors:
         return
     missing = all(finding.check in _MISSING and 'no such' in finding.reason for finding in errors)
-    text = str(errors[0]) if len(errors) == 1 else told(errors, _WHERE)
+    text = str(errors[0]) if len(errors) == 1 else told(errors, _WHERE, 'error')
     raise FileNotFoundError(text) if missing else VolumeError(text)
 
 

@@ -92,11 +92,16 @@ def check_same_grid(image: VolumeHeader, other: VolumeHeader, role: str) -> None
         VolumeError: Shapes differ, or a corner is displaced by more than the tolerance.
     """
     if image.shape[:3] != other.shape[:3]:
-        raise VolumeError(
+        told = (
             f'{other.path}: the {role} must have the shape of its image {image.path}, {image.shape[:3]} voxels; '
-            f'it has {other.shape[:3]}. Resample it onto the image (nearest neighbour for labels) '
-            f'or correct the pairing.'
+            f'it has {other.shape[:3]}'
         )
+        if sorted(image.shape[:3]) == sorted(other.shape[:3]):
+            raise VolumeError(
+                f'{told}: its axes are ordered otherwise. Reorient: nibabel.as_closest_canonical of it and its image '
+                'where their affines are true, else transpose its voxels; or correct the pairing.'
+            )
+        raise VolumeError(f'{told}. Resample it onto the image (nearest neighbour for labels) or correct the pairing.')
     distance = corner_distance(image.affine, other.affine, image.shape)
     allowed = GRID_TOLERANCE * min(image.spacing)
     if distance > allowed:

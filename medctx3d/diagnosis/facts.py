@@ -179,7 +179,7 @@ class SplitFacts:
         metainfo: Of the data set.
         pipeline: What the config does with its images.
         cases: Its cases, once read.
-        problem: Why the list cannot be read.
+        problem: Why the list cannot be read, as the error says it.
         listed: Other splits of the same list that the config does not use, by name: records alone.
     """
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.datalist import decathlon_splits
 from medctx3d.diagnosis.facts import Facts, SplitFacts
-from medctx3d.diagnosis.finding import told_problem
 from medctx3d.diagnosis.pipeline_facts import PipelineFacts
 from medctx3d.diagnosis.reading import CaseJob, read_cases
 
@@ -54,8 +53,6 @@ def _read_list(stage: str, dataset: VolumeDataset, pipeline: PipelineFacts) -> S
             listed.pop(dataset.unlabelled_split or '', None)
     except (ValueError, OSError) as error:
         problem, dataset.data_list = str(error), []
-        told = told_problem(problem, source)
-        problem = f'{told.reason}. {told.fix}'
     return SplitFacts(stage, source, dataset.split, dict(dataset.metainfo), pipeline, problem=problem, listed=listed)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from medctx3d.diagnosis.facts import CaseFacts, ClassFacts, Facts, LabelFacts, SplitFacts
 from medctx3d.diagnosis.finding import Problem, told_problem
 from medctx3d.diagnosis.population_checks import outliers
+from medctx3d.diagnosis.voxel_facts import COUNTED_VALUES
 
 _TINY = 8  # voxels
 _GAPS = 0.3  # of the slices between the first and the last with a class
@@ -25,7 +26,7 @@ def labels_with_fractions(facts: Facts) -> Iterator[Problem]:
 
 
 def unknown_values(facts: Facts) -> Iterator[Problem]:
-    """Values that are no class id."""
+    """Values that are no class id: of a class without a name, or of an image listed as the label."""
     yield from _of_kind(facts, 'unknown')
 
 
@@ -166,7 +167,26 @@ def classes_on_nothing(facts: Facts) -> Iterator[Problem]:
 def _of_kind(facts: Facts, kind: str) -> Iterator[Problem]:
     for _, case, label in _labels(facts):
         if label.kind == kind and case.label:
-            yield told_problem(label.problem, case.label.path, case.case)
+            yield _exchanged(case, label) or told_problem(label.problem, case.label.path, case.case)
+
+
+def _exchanged(case: CaseFacts, label: LabelFacts) -> Problem | None:
+    """The label holds what an image does, and the image what a label does."""
+    image = case.images[0].image
+    if image is None or case.label is None:
+        return None
+    channel, many = image.channels[0], len(label.stored) >= COUNTED_VALUES
+    few = channel.whole and channel.minimum >= 0 and channel.distinct < min(len(label.stored), COUNTED_VALUES)
+    if not few or not (many or min(label.stored) < 0):
+        return None
+    return Problem(
+        case.label.path,
+        f'image and label look exchanged: a label must hold class ids, it has {len(label.stored)}'
+        f'{" or more" * many} values from {min(label.stored):g} on, and its image {case.images[0].path} has '
+        f'{channel.distinct} whole numbers from {channel.minimum:g} to {channel.maximum:g}, as a label does',
+        'Exchange "image" and "label" of the case in the list, or the files',
+        case.case,
+    )
 
 
 def _labels(facts: Facts) -> Iterator[tuple[SplitFacts, CaseFacts, LabelFacts]]:

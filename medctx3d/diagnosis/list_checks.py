@@ -8,7 +8,7 @@ from itertools import combinations
 
 from medctx3d.datasets.checks import Record, identities, image_paths
 from medctx3d.diagnosis.facts import CaseFacts, Facts, SplitFacts
-from medctx3d.diagnosis.finding import Problem
+from medctx3d.diagnosis.finding import Problem, told_problem
 
 # Names that publishers give to persons; behind them another visit, frame, or side of the same one follows.
 _PERSON = re.compile(
@@ -22,7 +22,7 @@ def unusable_lists(facts: Facts) -> Iterator[Problem]:
     """Lists that cannot be read."""
     for split in facts.splits:
         if split.problem:
-            yield Problem(split.source, split.problem, 'Correct the list, or the data set in the config')
+            yield told_problem(split.problem, split.source)
 
 
 def empty_splits(facts: Facts) -> Iterator[Problem]:

@@ -60,10 +60,7 @@ def repair_copy(
         OSError: A file is missing, or the disk is full.
     """
     root, out = Path(root).resolve(), Path(out).absolute()
-    if out.exists():
-        raise ValueError(f'--fix {out}: must not exist, nothing is overwritten. Name a new folder.')
-    if out.resolve().is_relative_to(root):
-        raise ValueError(f'--fix {out}: must lie outside the data set {root}. Name a folder elsewhere.')
+    require_new_copy(out, root)
     files = {case_file.path: (case, case_file) for case in facts.cases() for case_file in case.files}
     places = {path: _place(path, root) for path in [*files, *lists]}
     require_writable(out.parent, '--fix')
@@ -81,6 +78,19 @@ def repair_copy(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return repairs
+
+
+def require_new_copy(out: str | os.PathLike[str], root: str | os.PathLike[str]) -> None:
+    """Refuse a place for the copy that is taken, or in the data set itself; nothing is read for it.
+
+    Raises:
+        ValueError: See :func:`repair_copy`.
+    """
+    root, out = Path(root).resolve(), Path(out).absolute()
+    if os.path.lexists(out):
+        raise ValueError(f'--fix {out}: must not exist, nothing is overwritten. Name a new folder.')
+    if out.resolve().is_relative_to(root):
+        raise ValueError(f'--fix {out}: must lie outside the data set {root}. Name a folder elsewhere.')
 
 
 def orthonormal(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

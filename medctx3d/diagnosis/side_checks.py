@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from medctx3d.diagnosis.facts import ClassFacts, Facts
+import numpy as np
+
+from medctx3d.diagnosis.facts import CaseFacts, Facts
 from medctx3d.diagnosis.finding import Problem
 
 # World axis, class with the larger coordinate, class with the smaller, in every one of 28 abdominal CTs whose labels
@@ -41,7 +43,7 @@ def swapped_sides(facts: Facts) -> Iterator[Problem]:
             for right, left in pairs:
                 if right in case.classes and left in case.classes and case.label:
                     distance = case.classes[right].centroid[0] - case.classes[left].centroid[0]
-                    if distance <= 0:
+                    if distance < -voxel_extent(case)[0]:
                         yield Problem(
                             case.label.path,
                             f'{split.classes[right]} must lie right of {split.classes[left]} in the patient, it lies '
@@ -57,7 +59,7 @@ def unlikely_places(facts: Facts) -> Iterator[Problem]:
         ids = {name.lower().replace(' ', '_'): number for number, name in enumerate(split.classes)}
         for case in split.cases:
             for axis, larger, smaller in ORDER:
-                problem = _out_of_order(case.classes, ids, axis, larger, smaller)
+                problem = _out_of_order(case, ids, axis, larger, smaller)
                 if problem and case.label:
                     yield Problem(
                         case.label.path,
@@ -86,13 +88,17 @@ def sided_pairs(classes: tuple[str, ...]) -> list[tuple[int, int]]:
 _LEFT = {'right': 'left', 'Right': 'Left', 'RIGHT': 'LEFT', 'r': 'l', 'R': 'L'}
 
 
-def _out_of_order(
-    classes: Mapping[int, ClassFacts], ids: Mapping[str, int], axis: int, larger: str, smaller: str
-) -> str:
-    first, second = (classes.get(ids.get(name, -1)) for name in (larger, smaller))
+def voxel_extent(case: CaseFacts) -> np.ndarray:
+    """(3,) how far a voxel of the label reaches along each world axis, in mm: what a centroid is not finer than."""
+    header = case.label.header if case.label else None
+    return np.zeros(3) if header is None else np.abs(header.affine[:3, :3]).max(axis=1)
+
+
+def _out_of_order(case: CaseFacts, ids: Mapping[str, int], axis: int, larger: str, smaller: str) -> str:
+    first, second = (case.classes.get(ids.get(name, -1)) for name in (larger, smaller))
     if first is None or second is None:
         return ''
     distance = first.centroid[axis] - second.centroid[axis]
-    if distance > 0:
+    if distance >= -voxel_extent(case)[axis]:
         return ''
     return f'{larger} lies {_WHERE[axis]} {smaller} in every patient, here it is {-distance:.3g} mm on the other side'

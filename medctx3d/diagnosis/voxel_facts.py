@@ -15,7 +15,7 @@ from medctx3d.diagnosis.facts import ClassFacts, ImageFacts, IntensityFacts, Lab
 from medctx3d.utils.volume_header import VolumeError
 
 _SAMPLE = 2**20  # voxels of the regular sample that quantiles and frequencies are taken from
-_VALUES = 64  # of a label file that are counted
+COUNTED_VALUES = 64  # of a label file that are counted
 _GRID = 16  # cells along each axis of a signature
 _SHADING = 2.0  # cells; what is smoother is no sign of one scan
 _ML = 1000.0  # mm^3
@@ -53,7 +53,9 @@ def label_facts(
         window: Of the load pipeline.
     """
     values, counts = np.unique(voxels, return_counts=True)
-    stored = {float(value): int(count) for value, count in zip(values[:_VALUES], counts[:_VALUES], strict=True)}
+    stored = {
+        float(value): int(count) for value, count in zip(values[:COUNTED_VALUES], counts[:COUNTED_VALUES], strict=True)
+    }
     digest = _digest(_turned(voxels, affine))
     try:
         ids = class_ids(voxels, '', metainfo)

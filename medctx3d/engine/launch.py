@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,25 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, safe
         config = Config.fromfile(str(path), lazy_import=False)
     except OSError:
         raise
+    except SyntaxError as error:  # it names mmengine's temporary copy
+        raise ConfigError(_told_syntax(path, error)) from error
     except Exception as error:  # a config is a program: it may fail in any way
         raise ConfigError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
     if options:
         merge_options(config, options)
     resolve_references(config)
     return config
+
+
+def _told_syntax(path: Path, error: SyntaxError) -> str:
+    """Which file, the config or a base of it, is no Python, and where; mmengine names a temporary copy."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    read = [frame.f_locals['filename'] for frame in frames if frame.f_code.co_name == '_file2dict']  # bases come last
+    wrong = read[-1] if read and not path.samefile(read[-1]) else path
+    cause = error if error.lineno else error.__context__  # mmengine packs the parser's error into another
+    if not isinstance(cause, SyntaxError) or not cause.lineno:
+        return f'config {path} cannot be read: {error}'
+    return f'{wrong}, line {cause.lineno}: this is no Python ({cause.msg}). Correct it'
 
 
 def read_config(path: str | Path, options: dict[str, Any] | None = None) -> LiteralConfig:

@@ -61,12 +61,13 @@ def expand_input(given: str | os.PathLike[str], split: str) -> Iterator[Listed]:
     elif glob.has_magic(str(given)):
         matches = sorted(glob.glob(str(given), recursive=True))
         if not matches:
-            raise FileNotFoundError(f'the pattern {given} matches no file in {Path.cwd()}: correct it')
+            below = '' if path.is_absolute() else f' in {Path.cwd()}'
+            raise FileNotFoundError(f'the pattern {given} matches no file{below}. Correct it')
         for match in matches:
             yield from expand_input(match, split)
     else:
         raise FileNotFoundError(
-            f'the input {given} does not exist: give volume files ({", ".join(SUFFIXES)}), folders of them, DICOM '
+            f'the input {given} does not exist. Give volume files ({", ".join(SUFFIXES)}), folders of them, DICOM '
             'folders, quoted patterns, or lists (.txt, .json)'
         )
 
@@ -106,7 +107,7 @@ def _of_json(path: Path, split: str) -> Iterator[Listed]:
         splits = {key: len(value) for key, value in content.items() if isinstance(value, list) and value}
         if split not in splits:
             have = ', '.join(f'{name} ({count})' for name, count in splits.items()) or 'no list of cases'
-            raise ValueError(f'{path}: has no split {split!r}, it has {have}: choose one of them with --split')
+            raise ValueError(f'{path}: has no split {split!r}, it has {have}. Choose one of them with --split')
         content = content[split]
     if not isinstance(content, list) or not content:
         raise ValueError(f'{path}: must be a list of images, or a data list with splits; it is {str(content)[:60]!r}')
@@ -125,7 +126,7 @@ def _of_entry(entry: object, path: Path, position: int) -> Listed:
     for found in paths:
         require_inside(found, path.parent, f'{path}: entry {position}')
         if not os.path.exists(found):
-            raise FileNotFoundError(f'{path}: entry {position} names {found}, which does not exist: correct the list')
+            raise FileNotFoundError(f'{path}: entry {position} names {found}, which does not exist. Correct the list')
     name = entry.get('case') if isinstance(entry, dict) else None
     if name is None and len(paths) > 1:
         name = strip_suffix(paths[0]).removesuffix('_0000')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
@@ -70,8 +71,8 @@ def require_safe(config: Config, lines: Mapping[str, str], *, given: Collection[
     """Refuse what a config of literals could still do through the components and paths that it names.
 
     A component is one of medctx3d's own, or on one of two short lists of mmengine's and MONAI's. A path that a config
-    names leads below the working folder; what is only read (``data_root``, ``ann_file``, ``load_from``) may be
-    absolute.
+    names leads below the working folder, links resolved; what is only read (``data_root``, ``ann_file``,
+    ``load_from``) may be absolute.
 
     Args:
         config: From :func:`~medctx3d.utils.literal_config.read_literal_config`.
@@ -145,10 +146,23 @@ def _of_path(text: str, place: Place) -> str:
     parts = (*PurePosixPath(text).parts, *PureWindowsPath(text).parts)
     key = next((part for part in reversed(place) if isinstance(part, str)), '')
     absolute = text.startswith(('/', '\\', '~')) or PureWindowsPath(text).drive != ''
-    if '..' in parts or (absolute and key not in _MAY_BE_ABSOLUTE):
-        dotted = '.'.join(map(str, place))
-        return f'{text!r} leads out of the working folder. If you want it, say so: --cfg-options {dotted}={text}'
-    return ''
+    if '..' in parts:
+        told = 'leads out of the working folder'
+    elif absolute:
+        told = '' if key in _MAY_BE_ABSOLUTE else 'is absolute; under --safe paths are relative to the working folder'
+    elif key not in _MAY_BE_ABSOLUTE and not _stays(text):
+        told = f'leads through a link out of the working folder, to {os.path.realpath(text)}'
+    else:
+        told = ''
+    return told and f'{text!r} {told}. If you want it, say so: --cfg-options {".".join(map(str, place))}={text}'
+
+
+def _stays(text: str) -> bool:
+    """Whether a relative path, links resolved as far as it exists, lies in the working folder."""
+    if '\0' in text:  # no path: no system call takes it
+        return True
+    here = os.path.realpath(os.curdir)
+    return os.path.commonpath([here, os.path.realpath(text)]) == here
 
 
 def _at(config: Config, place: Place) -> Any:

@@ -178,6 +178,12 @@ HEADERS = {
         'label4.nii.gz',
         'shape of its image',
     ),
+    'label with its axes in another order': (
+        lambda s: s.voxels('label4', lambda v: v.transpose(2, 0, 1)),
+        'label_apart',
+        'label4.nii.gz',
+        '(20, 24, 22): its axes are ordered otherwise',
+    ),
     'label elsewhere': (
         lambda s: save(s.path('label5'), np.asarray(nib.load(s.path('label5')).dataobj), AFFINE + np.eye(4, k=3)),
         'label_apart',

@@ -172,6 +172,21 @@ LABELS = {
         'label4.nii.gz',
         '255 (',
     ),
+    'image and label exchanged in the list': (
+        lambda s: s.relist(lambda c: c['training'][4].update(image='label4.nii.gz', label='image4.nii.gz')),
+        'label_unknown_value',
+        'image4.nii.gz',
+        'image and label look exchanged',
+    ),
+    'image and label exchanged, the image of real numbers': (
+        lambda s: [
+            s.voxels('image4', lambda v: v + np.float32(0.3)),
+            s.relist(lambda c: c['training'][4].update(image='label4.nii.gz', label='image4.nii.gz')),
+        ],
+        'label_fractions',
+        'image4.nii.gz',
+        'image and label look exchanged',
+    ),
     'empty label': (lambda s: s.voxels('label0', np.zeros_like), 'empty_label', 'label0.nii.gz', 'background only'),
     'class without training case': (
         lambda s: [s.voxels(f'label{n}', lambda v: np.where(v == 2, 0, v).astype(np.uint8)) for n in range(5)],

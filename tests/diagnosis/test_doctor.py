@@ -128,6 +128,33 @@ def test_a_repaired_copy_is_ready_to_train_on(doctor, spoiler: Spoiler) -> None:
     assert (copy / 'repairs.json').is_file()
 
 
+def test_errors_and_warnings_are_told_apart_and_a_repair_says_what_it_leaves(doctor, spoiler: Spoiler, capsys) -> None:
+    for kind in ('image', 'label'):
+        spoiler.header(f'{kind}1', lambda i: i.set_sform(sheared(0.01), 1))
+    spoiler.voxels('label2', lambda v: v[:-1])
+    status, content, _ = doctor('--trial-seconds', '0', '--fix', str(spoiler.folder.parent / 'fixed'))
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 1
+    place = {words: next(i for i, line in enumerate(lines) if words in line) for words in ('label2', 'image1.nii')}
+    assert lines[place['label2'] - 1] == '1 error found:'
+    assert place['image1.nii'] > next(i for i, line in enumerate(lines) if line.endswith('warnings found:'))
+    warnings = sum(finding['severity'] == 'warning' for finding in content['findings'])
+    assert f'1 error, {warnings} warnings, 0 notes' in lines
+    assert any(line.startswith('--fix: 2 files repaired, 0 left for you') for line in lines)
+    assert '--fix: 1 error above stays as it is: the copy is not ready either' in lines
+
+
+@pytest.mark.parametrize(('name', 'words'), [('taken', 'must not exist'), ('data/copy', 'must lie outside')])
+def test_a_place_for_the_copy_is_judged_before_anything_is_read(
+    doctor, spoiler, monkeypatch, capsys, name, words
+) -> None:
+    (spoiler.folder.parent / 'taken').mkdir()
+    monkeypatch.setattr(reading, 'read_volume', pytest.fail)
+    with pytest.raises(FileNotFoundError, match=r'doctor\.json'):  # nothing was written
+        doctor('--trial-seconds', '0', '--fix', str(spoiler.folder.parent / name))
+    assert words in capsys.readouterr().err.replace('\n', ' ')
+
+
 @pytest.mark.slow
 def test_a_forecast_is_made_from_iterations_of_the_config(doctor, spoiler: Spoiler) -> None:
     status, content, page = doctor('--trial-seconds', '0.5')
@@ -149,7 +176,7 @@ def test_a_training_tells_all_errors_of_lists_and_headers_at_once(spoiler: Spoil
     spoiler.voxels('label0', lambda v: v[:-1])
     spoiler.path('image6').unlink()
     spoiler.relist(lambda c: c['validation'][0].update(subject='p1'))
-    with pytest.raises(ValueError, match='3 problems in lists and headers') as error:
+    with pytest.raises(ValueError, match='3 errors in lists and headers') as error:
         check_config_splits(open_config(spoiler.folder.parent / 'tiny.py'))
     for words in (
         'label0.nii.gz: the label must have the shape',

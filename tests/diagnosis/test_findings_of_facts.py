@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_set import SHAPE, build, read_facts
 
+from medctx3d.datasets import UnlabelledDataset
 from medctx3d.diagnosis import CHEAP, CHECKS, Check, reading, run_checks
 from medctx3d.diagnosis.finding import told_problem
+from medctx3d.diagnosis.gathering import gather
+from medctx3d.diagnosis.pipeline_facts import PipelineFacts
 from medctx3d.diagnosis.population_checks import outliers
 from medctx3d.diagnosis.reading import read_cases
 from medctx3d.diagnosis.side_checks import sided_pairs
@@ -59,6 +62,26 @@ def test_processes_read_what_one_reads(clean: Path) -> None:
         assert other.images[0].image is not None
         assert one.images[0].image.digest == other.images[0].image.digest
         assert one.images[0].image.channels == other.images[0].image.channels
+
+
+@pytest.mark.parametrize(
+    ('distance', 'found'), [(-3.5, True), (-2.5, True), (-1.5, False), (0.0, False), (1.0, False)]
+)
+@pytest.mark.parametrize('pair', ['swapped_sides', 'unlikely_place'])
+def test_a_place_is_wrong_only_by_more_than_a_voxel(clean: Path, pair: str, distance: float, found: bool) -> None:
+    """Voxels are 2 mm wide from left to right."""
+    right, left = (3, 4) if pair == 'swapped_sides' else (1, 2)  # kidneys; liver and spleen
+    facts = read_facts(clean)
+    train = facts.splits[0]
+    label = train.cases[0].label
+    assert label is not None
+    assert label.label is not None
+    classes = dict(label.label.classes)
+    x, y, z = classes[left].centroid
+    classes[right] = classes[right]._replace(centroid=(x + distance, y, z))
+    moved = replace(train.cases[0], label=replace(label, label=label.label._replace(classes=classes)))
+    facts = replace(facts, splits=(replace(train, cases=(moved, *train.cases[1:])),))
+    assert [f.check for f in run_checks(facts, ('voxels',)) if f.where == label.path] == [pair] * found
 
 
 def test_pairs_are_found_by_their_names() -> None:
@@ -108,3 +131,10 @@ def test_a_message_is_parted_into_reason_and_fix() -> None:
     problem = told_problem('a.nii.gz: must be x, it is y, e.g. z. Convert it, e.g. with nibabel.save(a).', 'a.nii.gz')
     assert problem.reason == 'must be x, it is y, e.g. z'
     assert problem.fix == 'Convert it, e.g. with nibabel.save(a)'
+
+
+def test_a_pattern_without_a_match_gets_one_advice_and_no_foreign_folder(tmp_path: Path) -> None:
+    dataset = UnlabelledDataset('*.mha', str(tmp_path), lazy_init=True, load_pipeline=[], pipeline=[])
+    facts = gather({'train': (dataset, PipelineFacts.of({}))}, voxels=False)
+    [finding] = [finding for finding in run_checks(facts, CHEAP) if finding.check == 'unusable_list']
+    assert str(finding) == f'{tmp_path}: the pattern {tmp_path}/*.mha matches no file. Correct it.'

@@ -80,7 +80,7 @@ def main() -> None:
 
 def opened(args: argparse.Namespace, folder: Path) -> Config:
     """The config with folders of its own."""
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     config.work_dir = str(folder / 'work')
     config.train_cfg.max_iters = args.iterations
     for stage in ('train', 'val', 'test'):

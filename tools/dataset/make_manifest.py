@@ -32,7 +32,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, hash, write."""
     args = parse_args(arguments)
-    config = open_config(args.config, args.cfg_options)
+    config = open_config(args.config, args.cfg_options, safe=args.safe)
     images = [image for stage in args.split for image in split_images(config, stage)]
     write_manifest(args.out, images)
     print(f'done: {len(images)} images in {args.out}')
