@@ -132,7 +132,7 @@ def beside(args: argparse.Namespace) -> tuple[float, float, int]:
     return said.iteration, (inside[-1] - inside[0]) / (len(inside) - 1), len(inside) - 1
 
 
-@HOOKS.register_module()
+@HOOKS.register_module(force=True)  # a test may run this file more than once
 class MarkHook(Hook):
     """Writes down when each iteration ended."""
 

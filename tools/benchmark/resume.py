@@ -34,7 +34,7 @@ class FirstStep(Exception):  # noqa: N818 - the end of a measurement
     """The training got to its first step."""
 
 
-@HOOKS.register_module()
+@HOOKS.register_module(force=True)  # a test may run this file more than once
 class EndAtFirstStep(Hook):
     """Leave the training where it would begin to compute."""
 

@@ -33,13 +33,14 @@ class VoCoLoss(nn.Module):
         loss_regular    mean over i < j of c(b_i, b_j)^p
         loss_inter      as the two above, with the teacher's l to the bases of the next volume for y
 
-    ``form='joint'`` is the paper's text: the mean of -log(1 - |y - l| + e) over all bases, positive or not, and no
+    ``form='joint'`` is the paper's text: the mean of ``-log(1 - |y - l| + e)`` over all bases, positive or not, and no
     ``loss_negative``. The cosine is cut at 0 in every form, or the logarithm would not exist; the text has no such
     cut.
 
     Beside the terms, for the log: ``prediction``, what position and negative terms sum to; ``floor_constant`` and
     ``floor_zero``, what the best constant l and l = 0 everywhere would score on the same overlaps;
-    ``dead_fraction``, the share of predictions cut at 0, which pass no gradient; and ``overlap_error``, mean |y - l|.
+    ``dead_fraction``, the share of predictions cut at 0, which pass no gradient; and ``overlap_error``, the mean
+    distance of y and l.
 
     Args:
         prediction: How l is made.
