@@ -1,7 +1,7 @@
 """A small U-Net on head and neck CT with MedContext (arXiv 2402.17725). Baseline: ../unet/unet_head_neck.py"""
 
 _base_ = [
-    '../_base_/models/unet_small.py',
+    '../_base_/models/unet_half.py',
     '../_base_/datasets/head_neck.py',
     '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
@@ -9,10 +9,6 @@ _base_ = [
 
 train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
 model = dict(
-    network=dict(
-        # The first stage halves the grid: an eighth of the work, and the logits are interpolated back.
-        backbone=dict(block='plain', channels=(16, 32, 64, 128), strides=(2, 2, 2, 2)),
-    ),
     teacher=dict(type='EMATeacher'),
     auxiliary=dict(
         medcontext=dict(

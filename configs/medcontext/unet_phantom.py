@@ -1,17 +1,13 @@
 """A small U-Net with MedContext on generated CT: what `make demo` trains, on a laptop's CPU."""
 
 _base_ = [
-    '../_base_/models/unet_small.py',
+    '../_base_/models/unet_half.py',
     '../_base_/datasets/phantom.py',
     '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
 ]
 
 model = dict(
-    network=dict(
-        # The first stage halves the grid: an eighth of the work, and the logits are interpolated back.
-        backbone=dict(block='plain', channels=(16, 32, 64, 128), strides=(2, 2, 2, 2)),
-    ),
     teacher=dict(type='EMATeacher'),
     auxiliary=dict(
         medcontext=dict(

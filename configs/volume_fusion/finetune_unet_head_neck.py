@@ -4,7 +4,7 @@ The file is what unet_head_neck.py left in its work dir; the variable PRETRAINED
 """
 
 _base_ = [
-    '../_base_/models/unet_small.py',
+    '../_base_/models/unet_half.py',
     '../_base_/datasets/head_neck.py',
     '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
@@ -13,7 +13,6 @@ _base_ = [
 train_cfg = dict(val_interval=100000)  # no validation: nothing is selected
 model = dict(
     network=dict(
-        backbone=dict(block='plain', channels=(16, 32, 64, 128), strides=(2, 2, 2, 2)),
         init_cfg=dict(
             type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/volume_fusion/unet_head_neck/iter_1500.pth}}',

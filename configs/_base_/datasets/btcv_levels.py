@@ -1,39 +1,11 @@
-"""The training images of BTCV for Volume Fusion, whose classes are levels of blending.
+"""The training images of BTCV for Volume Fusion; see levels.py."""
 
-The last tenth of the training subjects, by a checksum of their names, is held out for validation.
-"""
-
-_base_ = ['btcv_images.py']
+_base_ = ['btcv_images.py', 'levels.py']
 
 num_classes = 5  # levels 0 to 4
-levels = dict(classes=('level_0', 'level_1', 'level_2', 'level_3', 'level_4'), mirror_pairs=(), reported=None)
-crop = dict(type='ForegroundCrop', size='$patch_size', small='refuse')
-train_dataloader = dict(
-    dataset=dict(
-        part=(0.0, 0.9),
-        metainfo=levels,
-        pipeline=[crop, dict(type='RandMirror', prob=0.5, axes=(0, 1, 2)), dict(type='PackVolume')],
-    ),
-)
+train_dataloader = dict(dataset={{_base_.levels_train}})
 val_dataloader = dict(
-    batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='pseudo_collate'),
-    drop_last=True,  # a batch of one could not be fused
-    dataset=dict(
-        type='BTCVDataset',
-        ann_file='dataset.json',
-        data_root='$data_root',
-        part=(0.9, 1.0),
-        read_labels=False,
-        metainfo=levels,
-        load_pipeline='$load_pipeline',
-        store=dict(type='PreparedStore', root='prepared/btcv'),
-        pipeline=[crop, dict(type='PackVolume')],
-    ),
+    dataset=dict(type='BTCVDataset', store=dict(type='PreparedStore', root='prepared/btcv')),
 )
-val_evaluator = dict(type='VolumeMetric', grid='working', scores=('dice',), show_table=False)
-val_cfg = dict(type='ValLoop')
-custom_hooks = [dict(type='DataManifestHook')]

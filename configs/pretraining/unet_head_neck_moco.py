@@ -1,0 +1,28 @@
+"""Momentum contrast of head and neck CT: a control of the pretrainings."""
+
+_base_ = [
+    '../_base_/models/unet_half.py',
+    '../_base_/datasets/head_neck_images.py',
+    '../_base_/schedules/adamw_cpu.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    _delete_=True,
+    type='MoCo',
+    network=dict(
+        type='EmbeddingNet',
+        backbone={{_base_.model.network.backbone}},
+        projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='layer'),
+    ),
+    views=dict(type='RandomViews', size=(32, 32, 32), zoom=(0.8, 1.25), flip_axes=(0,)),
+    jitter=dict(type='IntensityJitter'),
+    teacher=dict(type='EMATeacher'),
+    queue_size=512,
+)
+custom_hooks = [
+    dict(type='DataManifestHook'),
+    dict(type='EMATeacherHook', decay=0.99, schedule='constant'),
+    dict(type='CollapseMonitorHook', interval=100),
+    '$probe_hook',
+]
