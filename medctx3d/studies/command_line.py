@@ -17,7 +17,7 @@ from medctx3d.studies.plan import SELECTIONS, JobOptions
 from medctx3d.studies.progress import StudyProgress
 from medctx3d.studies.report import write_report
 from medctx3d.studies.schedule import Schedule
-from medctx3d.studies.study import note_jobs, open_study
+from medctx3d.studies.study import note_jobs, open_study, read_study
 from medctx3d.utils.command_line import ConfigOption
 from medctx3d.utils.setup_env import setup_environment
 
@@ -40,6 +40,9 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--workers', type=int, default=1, help='trainings at a time; GPUs are dealt to them in turn')
     parser.add_argument('--threads', type=int, default=1, help='threads of each training')
     parser.add_argument('--keep-checkpoints', action='store_true', help='keep the checkpoints of finished trainings')
+    parser.add_argument(
+        '--against', metavar='NAME', help='the report compares each arm with this one alone (default: all with all)'
+    )
     parser.add_argument('--report', action='store_true', help='train nothing, report on what is finished')
     parser.add_argument(
         '--cfg-options', nargs='+', action=ConfigOption, metavar='KEY=VALUE', help='overrides for all configs'
@@ -69,11 +72,12 @@ def run_study(args: argparse.Namespace, *, kind: str, plan: Plan) -> bool:
     register_all_modules()
     console, work_dir = Console(), args.work_dir.resolve()
     if args.report:
-        _report(work_dir, console)
+        _report(work_dir, console, args.against)
         return True
     if not args.configs:
         raise ValueError('give at least one CONFIG, or --report for what is finished')
     arms = load_arms(args.configs, options=args.cfg_options, iterations=args.iterations)
+    _check_against(args.against, [arm.name for arm in arms], work_dir)
     jobs = plan(arms, JobOptions(args.select, args.threads, args.keep_checkpoints))
     command = f'python {shlex.join([*_relative(sys.argv[0]), *sys.argv[1:]])}'
     open_study(work_dir, arms, kind=kind, select=args.select, command=command)
@@ -88,8 +92,15 @@ def run_study(args: argparse.Namespace, *, kind: str, plan: Plan) -> bool:
         console.print('stopped: the same command goes on from here, --report shows what is finished')
         raise
     if len(failed) < len(jobs):
-        _report(work_dir, console)
+        _report(work_dir, console, args.against)
     return not failed
+
+
+def _check_against(against: str | None, arms: list[str], work_dir: Path) -> None:
+    there = read_study(work_dir)['arms'] if (work_dir / 'study.json').is_file() else []
+    known = list(dict.fromkeys([*there, *arms]))
+    if against is not None and against not in known:
+        raise ValueError(f'--against must name an arm of the study ({", ".join(known)}), got {against!r}')
 
 
 def _relative(tool: str) -> list[str]:
@@ -105,8 +116,8 @@ def _warn(jobs: Sequence[Job], console: Console) -> None:
         )
 
 
-def _report(work_dir: Path, console: Console) -> None:
-    summary = write_report(work_dir)
+def _report(work_dir: Path, console: Console, against: str | None) -> None:
+    summary = write_report(work_dir, against=against)
     for cell in summary.cells.get('dice', []):
         interval = f'[{cell.interval.low:.4f}, {cell.interval.high:.4f}]'
         console.print(f'{cell.setting}  {cell.arm}  Dice {cell.mean:.4f} {interval}', markup=False, highlight=False)

@@ -21,18 +21,19 @@ from medctx3d.utils.collect_env import collect_env
 PLOT = 'dice_by_shots.png'
 
 
-def write_report(work_dir: Path) -> Summary:
+def write_report(work_dir: Path, *, against: str | None = None) -> Summary:
     """Write all files of the report into the folder of a study.
 
     Args:
         work_dir: Of the study.
+        against: Name of the arm that each other one is compared with; None: all with all.
 
     Returns:
         What the report says.
 
     Raises:
         FileNotFoundError: There is no study.
-        ValueError: Nothing of it is finished.
+        ValueError: Nothing of it is finished, or no finished arm has the name ``against``.
     """
     study = read_study(work_dir)
     finished = finished_jobs(work_dir)
@@ -40,9 +41,11 @@ def write_report(work_dir: Path) -> Summary:
         raise ValueError(f'--work-dir {work_dir}: no job of the study is finished, so there is nothing to report')
     jobs = planned_jobs(work_dir)
     arms = [arm for arm in study['arms'] if any(item.job.arm == arm for item in finished)]
+    if against is not None and against not in arms:
+        raise ValueError(f'--against must name an arm with a finished job ({", ".join(arms)}), got {against!r}')
     metrics = metrics_of(finished)
     cells = {metric: cells_of(finished, arms, metric) for metric in metrics}
-    pairs = {metric: pairs_of(finished, arms, metric) for metric in metrics}
+    pairs = {metric: pairs_of(finished, arms, metric, against=against) for metric in metrics}
     plot = PLOT if study['kind'] == 'few-shot' and 'dice' in cells else None
     if plot:
         draw_curves(work_dir / plot, cells['dice'], volumes=study['volumes'])

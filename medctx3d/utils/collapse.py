@@ -8,6 +8,11 @@ from torch import Tensor
 MOST_ROWS = 2048  # enough for stable numbers, few enough for the singular values of every check
 
 
+def positions_as_rows(features: Tensor) -> Tensor:
+    """Features (N, C, X, Y, Z) as a row for every position of every volume, (N * X * Y * Z, C)."""
+    return features.movedim(1, -1).flatten(0, -2)
+
+
 @torch.no_grad()
 def collapse_indicators(embeddings: Tensor) -> dict[str, float]:
     """Judge the spread of embeddings.

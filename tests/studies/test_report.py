@@ -10,9 +10,11 @@ import pytest
 from helpers_studies import write_finished
 from matplotlib.image import imread
 
-from medctx3d.evaluation.statistics import bootstrap_interval, sign_flip_test
+from medctx3d.evaluation.statistics import bootstrap_interval, holm, sign_flip_test
+from medctx3d.studies.aggregate import pairs_of
 from medctx3d.studies.job import Job, write_json
 from medctx3d.studies.report import write_report
+from medctx3d.studies.results import finished_jobs
 
 CASES = [f'case{number}' for number in range(8)]
 SEEDS = (0, 1, 2)
@@ -91,6 +93,28 @@ def test_a_pair_is_compared_case_by_case_and_fewer_mm_win(results):
         assert pair['tally'] == dict(wins=7, ties=0, losses=1)
         assert (pair['seeds_won'], pair['seeds']) == (3, 3)
         assert pair['p_holm'] == pytest.approx(min(1, 2 * pair['p']))
+
+
+def test_arms_are_compared_all_with_all_or_with_one_alone(study):
+    finished = finished_jobs(study)
+    third = [item._replace(job=item.job._replace(arm='third')) for item in finished if item.job.arm == 'plain']
+    arms = ['plain', 'better', 'third']
+
+    def compared(**options):
+        found = pairs_of([*finished, *third], arms, 'dice', **options)
+        return {(pair.first, pair.second) for pair in found}, found
+
+    every, _ = compared()
+    assert every == {('plain', 'better'), ('plain', 'third'), ('better', 'third')}
+    chosen, pairs = compared(against='better')
+    assert chosen == {('better', 'plain'), ('better', 'third')}
+    assert len(pairs) == 4  # in two settings
+    assert [pair.p_holm for pair in pairs] == pytest.approx(holm([pair.p for pair in pairs]))
+
+
+def test_a_report_against_an_arm_that_is_not_there_is_refused(study):
+    with pytest.raises(ValueError, match=r'--against must name an arm with a finished job \(plain, better\)'):
+        write_report(study, against='other')
 
 
 def test_every_score_is_in_the_long_table(study):

@@ -86,6 +86,7 @@ REFUSED = {  # arguments, words of the message
     'no iterations': (('plain.py', '--shots', '1', '--iterations', '0'), '--iterations must be at least 1'),
     'no config': (('--shots', '1'), 'give at least one CONFIG'),
     'one name twice': (('plain.py', 'plain.py', '--shots', '1'), 'arms must have different names'),
+    'no such arm': (('plain.py', '--shots', '1', '--against', 'other'), "an arm of the study (plain), got 'other'"),
     'no study': (('--report',), 'it has no study.json'),
     'inner split of one': (('plain.py', '--shots', '1', '--select', 'inner'), 'ask for more shots'),
 }

@@ -14,7 +14,7 @@ from medctx3d.engine.left_alone import left_alone
 from medctx3d.engine.unwrapped import unwrapped
 from medctx3d.registry import HOOKS
 from medctx3d.typing import HasEmbeddings
-from medctx3d.utils.collapse import collapse_indicators
+from medctx3d.utils.collapse import collapse_indicators, positions_as_rows
 
 
 @HOOKS.register_module()
@@ -84,4 +84,4 @@ def embeddings_of(runner: Runner, data_batch: Any) -> Tensor | None:
             features = getattr(model(inputs, mode='tensor'), 'features', ())
     finally:
         model.train(training)
-    return features[-1].float().movedim(1, -1).flatten(0, -2) if features else None
+    return positions_as_rows(features[-1].float()) if features else None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from medctx3d.engine.left_alone import left_alone
 from medctx3d.engine.unwrapped import unwrapped
 from medctx3d.registry import HOOKS
-from medctx3d.utils.collapse import collapse_indicators
+from medctx3d.utils.collapse import collapse_indicators, positions_as_rows
 
 
 @HOOKS.register_module()
@@ -76,7 +76,7 @@ class ObjectiveMonitorHook(Hook):
         seen |= {f'gradient_ratio/{name}': ratio for name, ratio in ratios.items()}
         seen |= {name: float(value) for name, value in terms.items() if 'loss' not in name}
         if features:
-            deepest = features[-1].detach().movedim(1, -1).flatten(0, -2)  # (N * positions, C)
+            deepest = positions_as_rows(features[-1].detach())  # (N * positions, C)
             if len(deepest) > 1:
                 indicators = collapse_indicators(deepest)
                 seen |= {f'features/{name}': value for name, value in indicators.items()}

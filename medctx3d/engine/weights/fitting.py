@@ -86,7 +86,41 @@ def fit(
             is none of the network's.
         CheckpointError: Two tensors of the file have one place in the network.
     """
+    encoder, wanted = _part_of(part, source, target)
+    left_out = _left_out(leave_out, wanted)
     names = _names(source, target)
+    loaded: dict[str, Tensor] = {}
+    entries = [Entry('unused', name, note=note) for name, note in source.others.items()]
+    taken: dict[str, str] = {}
+    modules = {name for name, _ in target.module.named_modules() if name}
+    for published, value in source.weights.items():
+        name = names.get(published, '')
+        if name not in wanted:
+            entries.append(_unplaced(published, value, name in target.tensors, part, source, target))
+            own = name.removeprefix(target.prefix)
+            if own.rpartition('.')[0] in modules and not value.is_floating_point():
+                loaded[own] = value  # a layer may compare a table with what it computes
+            continue
+        full = source.prefix + published
+        if name in taken:
+            raise CheckpointError(f'{source.path}: {taken[name]} and {full} are both to become {name}')
+        taken[name] = full
+        fitted, kind, note = _LEFT_OUT
+        if name not in left_out:
+            fitted, kind, note = _fit_tensor(value, published, name, source, target, interpolate)
+        if fitted is not None:
+            loaded[name[len(target.prefix) :]] = fitted
+        shapes = shape_of(value), shape_of(target.tensors[name])
+        entries.append(Entry(kind, full, name, *shapes, note, name in encoder))
+    for name in (name for name in target.tensors if name in wanted and name not in taken):
+        tensor = target.tensors[name]
+        kind, note = _LEFT_OUT[1:] if name in left_out else _absent(name, tensor)
+        entries.append(Entry(kind, '', name, None, shape_of(tensor), note, name in encoder))
+    return loaded, WeightsReport(str(source.path), source.naming.name, part, tuple(entries))
+
+
+def _part_of(part: Part, source: Source, target: Target) -> tuple[set[str], set[str]]:
+    """The encoder's names, and those of the part that is asked for."""
     encoder = {name for name in target.tensors if _in_encoder(name, source)}
     if part not in ('encoder', 'encoder_decoder'):
         raise ValueError(f"part must be 'encoder' or 'encoder_decoder', got {part!r}")
@@ -95,39 +129,7 @@ def fit(
             f"part='encoder' needs a network with a seam, {type(target.module).__name__} has none for "
             f"{source.naming.name} weights: use part='encoder_decoder'"
         )
-    wanted = encoder if part == 'encoder' else set(target.tensors)
-    left_out = _left_out(leave_out, wanted)
-    loaded: dict[str, Tensor] = {}
-    entries = [Entry('unused', name, note=note) for name, note in source.others.items()]
-    taken: dict[str, str] = {}
-    modules = {name for name, _ in target.module.named_modules() if name}
-    for published, value in source.weights.items():
-        name = names.get(published, '')
-        full = source.prefix + published
-        if name not in wanted:
-            entries.append(_unplaced(published, value, name in target.tensors, part, source, target))
-            own = name.removeprefix(target.prefix)
-            if own.rpartition('.')[0] in modules and not value.is_floating_point():
-                loaded[own] = value  # a layer may compare a table with what it computes
-            continue
-        if name in taken:
-            raise CheckpointError(f'{source.path}: {taken[name]} and {full} are both to become {name}')
-        taken[name] = full
-        fitted, kind, note = _LEFT_OUT
-        if name not in left_out:
-            fitted, kind, note = _fit_tensor(value, published, name, source, target, interpolate)
-        if kind == 'renamed' and published == name and not note:
-            kind = 'matched'
-        if fitted is not None:
-            loaded[name[len(target.prefix) :]] = fitted
-        shapes = shape_of(value), shape_of(target.tensors[name])
-        entries.append(Entry(kind, full, name, *shapes, note, name in encoder))
-    for name in target.tensors:
-        if name in wanted and name not in taken:
-            kind, note = _LEFT_OUT[1:] if name in left_out else _absent(name, target.tensors[name])
-            shape = shape_of(target.tensors[name])
-            entries.append(Entry(kind, '', name, None, shape, note, name in encoder))
-    return loaded, WeightsReport(str(source.path), source.naming.name, part, tuple(entries))
+    return encoder, encoder if part == 'encoder' else set(target.tensors)
 
 
 def _left_out(patterns: Sequence[str], wanted: set[str]) -> set[str]:
@@ -175,7 +177,9 @@ def _fit_tensor(
     naming, wanted = source.naming, shape_of(target.tensors[name])
     turned = reverse_axes(value) if naming.reversed_axes else value
     if shape_of(turned) == wanted:
-        return turned, 'renamed', 'axes reversed' if turned is not value else ''
+        if turned is not value:
+            return turned, 'renamed', 'axes reversed'
+        return turned, 'matched' if published == name else 'renamed', ''
     found = shape_of(turned)
     change = f'{found} -> {wanted}'
     if re.fullmatch(naming.inputs, published):

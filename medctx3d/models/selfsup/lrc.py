@@ -36,7 +36,8 @@ class LRC(SelfSupervisor):
         jitter: Intensities of a view, such as ``dict(type='IntensityJitter')``, changed after regions were made.
         weight: Of the local term (lambda).
         channel: Of the image, for the contrast's options that look at intensities.
-        kwargs: Of :class:`SelfSupervisor`, but for what ``base`` brings.
+        data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
+        init_cfg: mmengine's initialisation.
 
     Raises:
         ValueError: The network has no decoder or no local projector, or ``weight`` is negative.
@@ -51,7 +52,8 @@ class LRC(SelfSupervisor):
         jitter: dict | nn.Module | None = None,
         weight: float = 1.0,
         channel: int = 0,
-        **kwargs: Any,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
         built: SelfSupervisor = MODELS.build(base) if isinstance(base, dict) else base
         if any(getattr(built.network, part, None) is None for part in ('decode_head', 'local_projector')):
@@ -61,7 +63,9 @@ class LRC(SelfSupervisor):
             )
         if weight < 0 or channel < 0:
             raise ValueError(f'LRC: weight and channel must not be negative, got {weight} and {channel}')
-        super().__init__(built.network, teacher_of=built.teacher_of, **kwargs)
+        super().__init__(
+            built.network, teacher_of=built.teacher_of, data_preprocessor=data_preprocessor, init_cfg=init_cfg
+        )
         self.teacher = built.teacher
         self.base = built
         for name in ('network', 'teacher'):  # one owner, so that checkpoints name these weights as everywhere

@@ -12,6 +12,7 @@ from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import MODELS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import SegOutput, Terms
+from medctx3d.utils.collapse import positions_as_rows
 
 
 class SelfSupervisor(BaseModel, abc.ABC):
@@ -101,8 +102,7 @@ class SelfSupervisor(BaseModel, abc.ABC):
         Returns:
             By default the deepest features at every position.
         """
-        deepest: Tensor = self(inputs, mode='tensor').features[-1]
-        return deepest.movedim(1, -1).flatten(0, -2)
+        return positions_as_rows(self(inputs, mode='tensor').features[-1])
 
     def prime_teacher(self) -> None:
         """Copy the student if the teacher has taken no step yet; a teacher from a checkpoint is kept."""
@@ -113,16 +113,3 @@ class SelfSupervisor(BaseModel, abc.ABC):
         """Move the teacher towards the student; called by :class:`EMATeacherHook` after an optimiser step."""
         if self.teacher is not None:
             self.teacher.update(self.student, decay)
-
-
-def need_several(method: str, inputs: Tensor) -> None:
-    """Refuse a batch of one volume where others of the batch are the negatives.
-
-    Raises:
-        ValueError: There is one volume.
-    """
-    if len(inputs) < 2:
-        raise ValueError(
-            f'{method} tells the volumes of a batch apart and needs two or more per process, got {len(inputs)}: set '
-            'train_dataloader.batch_size=2 or more'
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from medctx3d.models.selfsup.self_supervisor import SelfSupervisor, need_several
+from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import Terms
@@ -48,7 +48,11 @@ class SimCLR(SelfSupervisor):
         Raises:
             ValueError: The batch has one volume.
         """
-        need_several('SimCLR', inputs)
+        if len(inputs) < 2:
+            raise ValueError(
+                f'SimCLR tells the volumes of a batch apart and needs two or more per process, got {len(inputs)}: set '
+                'train_dataloader.batch_size=2 or more'
+            )
         first, second = self.embeddings(inputs).float().chunk(2)
         return {'loss_contrast': self.criterion(first, second)}
 
