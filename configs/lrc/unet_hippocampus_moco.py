@@ -20,14 +20,14 @@ model = dict(
         network=dict(
             type='EmbeddingNet',
             backbone={{_base_.model.network.backbone}},
-            projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='layer'),
+            projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='batch'),
             decode_head=dict(type='UNetDecoder'),
             local_projector=dict(type='Projector', hidden_channels=64, out_channels=64, num_layers=2, norm='none'),
         ),
         views='$views',
         jitter=dict(type='IntensityJitter'),
         teacher=dict(type='EMATeacher'),
-        queue_size=512,
+        queue_size=128,  # fewer than volumes: an older view of the same one is no negative
     ),
     views='$views',
     jitter=dict(type='IntensityJitter'),

@@ -13,12 +13,12 @@ model = dict(
     network=dict(
         type='EmbeddingNet',
         backbone={{_base_.model.network.backbone}},
-        projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='layer'),
+        projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='batch'),
     ),
     views=dict(type='RandomViews', size=(32, 32, 32), zoom=(0.8, 1.25), flip_axes=(0,)),
     jitter=dict(type='IntensityJitter'),
     teacher=dict(type='EMATeacher'),
-    queue_size=512,
+    queue_size=64,  # fewer than volumes: an older view of the same one is no negative
 )
 custom_hooks = [
     dict(type='DataManifestHook'),

@@ -13,7 +13,7 @@ model = dict(
     network=dict(
         type='EmbeddingNet',
         backbone={{_base_.model.network.backbone}},
-        projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='layer'),
+        projector=dict(type='Projector', hidden_channels=256, out_channels=128, num_layers=2, norm='batch'),
     ),
     views=dict(type='RandomViews', size=(24, 32, 24), zoom=(0.8, 1.25), flip_axes=(0, 1, 2)),
     jitter=dict(type='IntensityJitter'),
