@@ -37,5 +37,6 @@ custom_hooks = [
     dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.99, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
+    dict(type='TrivialFloorHook', value='loss_region', floor='floor_region'),
     '$probe_hook',
 ]

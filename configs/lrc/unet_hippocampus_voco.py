@@ -38,6 +38,7 @@ custom_hooks = [
     dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.9, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
+    dict(type='TrivialFloorHook', value='loss_region', floor='floor_region'),
     dict(type='TrivialFloorHook', value='prediction', floor='floor_constant'),
     '$probe_hook',
 ]

@@ -24,5 +24,6 @@ custom_hooks = [
     dict(type='DataManifestHook'),
     dict(type='EMATeacherHook', decay=0.99, schedule='constant'),
     dict(type='CollapseMonitorHook', interval=100),
+    dict(type='TrivialFloorHook', value='loss_contrast', floor='floor_constant'),
     '$probe_hook',
 ]

@@ -21,5 +21,6 @@ model = dict(
 custom_hooks = [
     dict(type='DataManifestHook'),
     dict(type='CollapseMonitorHook', interval=100),
+    dict(type='TrivialFloorHook', value='loss_contrast', floor='floor_constant'),
     '$probe_hook',
 ]

@@ -152,6 +152,30 @@ def test_the_queue_holds_the_newest_keys_and_stays_still_in_eval_mode():
     torch.testing.assert_close(model.queue, newest)
 
 
+@pytest.mark.parametrize(
+    ('name', 'projector', 'value', 'floor'),
+    [
+        ('simclr', 'projector', 'loss_contrast', 'floor_constant'),
+        ('moco', 'projector', 'loss_contrast', 'floor_constant'),
+        ('lrc', 'local_projector', 'loss_region', 'floor_region'),
+    ],
+)
+def test_the_floor_is_what_a_collapsed_projector_scores(name, projector, value, floor):
+    model = built(name)
+    before = loss(model, volumes())
+    assert abs(before[value].item() - before[floor].item()) > 1e-3
+    for network in (model.network, getattr(model.teacher, 'module', None)):
+        if network is not None:
+            last = getattr(network, projector)[-1]
+            torch.nn.init.zeros_(last.weight)
+            torch.nn.init.ones_(last.bias)
+    if name == 'moco':
+        model.queue[:] = F.normalize(torch.ones_like(model.queue), dim=1)
+    terms = loss(model, volumes())
+    assert terms[value].item() == pytest.approx(terms[floor].item(), rel=1e-5)
+    assert not terms[floor].requires_grad
+
+
 def test_the_masked_autoencoder_scores_hidden_voxels_alone():
     model = built('masked_autoencoder')
     inputs = volumes(2)

@@ -64,7 +64,8 @@ class CollapseMonitorHook(Hook):
                 f'iteration {runner.iter + 1}: the embeddings have collapsed: mean cosine {seen["cosine"]:.3f} '
                 f'(warned above {self.cosine}), effective rank {seen["effective_rank"]:.2f} (warned below '
                 f'{self.effective_rank}). What is learnt from here on tells volumes or places hardly apart. Usual '
-                'remedies: a teacher, a lower learning rate, more volumes per batch, full precision',
+                "remedies: norm='batch' in the projector, a teacher, a lower learning rate, more volumes per batch, "
+                'full precision',
                 logger='current',
                 level=30,
             )

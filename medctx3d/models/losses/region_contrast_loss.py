@@ -220,6 +220,16 @@ def region_info_nce(
     return per_region.sum() / valid.sum().clamp_min(1)
 
 
+def same_for_all_floor(kept: Tensor, valid: Tensor) -> Tensor:
+    """What :func:`region_info_nce` is where all vectors are the same: mean of log(1 + negatives that count).
+
+    Args:
+        kept: (N, R, M) bool, negatives that count.
+        valid: (N, R) bool, regions that count.
+    """
+    return (kept.sum(dim=-1).log1p() * valid).sum() / valid.sum().clamp_min(1)
+
+
 def to_grid(maps: Tensor, grid: tuple[int, ...] | torch.Size) -> Tensor:
     """(N, C, X, Y, Z) on a coarser grid (x, y, z), each voxel taking the nearest; by index, so that ids stay exact."""
     if tuple(maps.shape[2:]) == tuple(grid):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medctx3d.models.heads.region_contrast_head import spared_share, stack_regions
-from medctx3d.models.losses.region_contrast_loss import to_grid
+from medctx3d.models.losses.region_contrast_loss import same_for_all_floor, to_grid
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS
 from medctx3d.structures import VolumeDataSample
@@ -21,6 +21,7 @@ class LRC(SelfSupervisor):
 
     ``loss = base + weight * loss_region``: the base method's terms as they are, and :class:`RegionContrastLoss` on the
     decoder's features of two views of each volume, whose geometry is followed by the region maps (``gt_regions``).
+    ``floor_region`` is what ``loss_region`` would be if all features were the same.
     Anchors come from the student on the first view, positives and negatives from the teacher on the second, or, where
     the base has no teacher of the whole network, from the student without gradient.
 
@@ -103,6 +104,7 @@ class LRC(SelfSupervisor):
         )
         return {
             'loss_region': self.weight * value,
+            'floor_region': self.weight * same_for_all_floor(draw.kept, draw.valid),
             'regions': draw.valid.sum() / len(draw.valid),
             'spared': spared_share(draw.kept, draw.valid),
         }

@@ -72,7 +72,7 @@ class MoCo(SelfSupervisor):
         self.register_buffer('filled', torch.zeros((), dtype=torch.long))  # keys ever taken in
 
     def loss(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> Terms:
-        """The contrastive term, and how often the right key is nearest; see :class:`SelfSupervisor`."""
+        """The contrastive term, what it is where all vectors are the same, and how often the right key is nearest."""
         assert self.teacher is not None, 'checked in the constructor'
         queries = F.normalize(self.network(self.view(inputs)).vectors.float(), dim=1)
         with torch.no_grad():
@@ -83,6 +83,7 @@ class MoCo(SelfSupervisor):
             self._enqueue(keys)
         return {
             'loss_contrast': F.cross_entropy(scores, right),
+            'floor_constant': torch.isfinite(scores).sum(dim=1).float().log().mean(),
             'accuracy': (scores.argmax(dim=1) == right).float().mean(),
         }
 

@@ -43,7 +43,7 @@ class SimCLR(SelfSupervisor):
         self.criterion = LOSSES.build(chosen) if isinstance(chosen, dict) else chosen
 
     def loss(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> Terms:
-        """The contrastive term; see :class:`SelfSupervisor`.
+        """The contrastive term, and what it is where all vectors are the same.
 
         Raises:
             ValueError: The batch has one volume.
@@ -54,7 +54,10 @@ class SimCLR(SelfSupervisor):
                 'train_dataloader.batch_size=2 or more'
             )
         first, second = self.embeddings(inputs).float().chunk(2)
-        return {'loss_contrast': self.criterion(first, second)}
+        same = torch.ones_like(first)
+        with torch.no_grad():
+            floor = self.criterion(same, same)
+        return {'loss_contrast': self.criterion(first, second), 'floor_constant': floor}
 
     def embeddings(self, inputs: Tensor) -> Tensor:
         """Vectors of two views of every volume (N, C, X, Y, Z): (2N, D), first views first."""
