@@ -92,6 +92,14 @@ class HasEmbeddings(Protocol):
         """(N, C, X, Y, Z) to the rows (M, D) that its loss compares."""
 
 
+@runtime_checkable
+class ShowsUnchanged(Protocol):
+    """A data preprocessor that may change volumes, and can stack them without."""
+
+    def stack(self, data: dict) -> dict:
+        """A collated batch, stacked and on the device, the volumes as the data set gave them."""
+
+
 class Planes(NamedTuple):
     """Finished scores of neighbouring planes of a volume.
 

@@ -13,7 +13,7 @@ from medctx3d.datasets import VolumeDataset
 from medctx3d.reporting.data_summary import summarize_splits
 from medctx3d.reporting.run_facts import report_environment, training_environment
 from medctx3d.reporting.scores import case_scores, ranking_metric, worst_and_best
-from medctx3d.reporting.training_log import read_curves
+from medctx3d.reporting.training_log import floors_of, read_curves
 from medctx3d.reporting.work_dir import WorkDir, newest_config, read_results
 from medctx3d.version import __version__
 
@@ -49,6 +49,7 @@ def gather(
         missing=_missing(found, broken, problems, tested is None),
         training=training,
         validation=validation,
+        floors=floors_of(config),
         splits=splits,
         classes=list(tested.metainfo.get('classes', ())) if tested is not None else [],
         **_scored(results, cases),

@@ -87,7 +87,7 @@ def _tables(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _curves(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     drawn = []
-    for chart in charts(content['training'], content['validation']):
+    for chart in charts(content['training'], content['validation'], content['floors']):
         names = [dict(name=name, style=f's{i % COLOURS} d{i // COLOURS % 3}') for i, name in enumerate(chart.series)]
         picture = line_chart(chart.title, chart.series, log=chart.log)
         drawn.append(dict(title=chart.title, svg=picture, names=names, main=chart.main))

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmengine.config import Config
+
 from medctx3d.reporting.scores import heading
 
 Points = list[tuple[int, float]]  # step, value
@@ -81,19 +83,36 @@ def _curves(rows: Iterable[dict[str, Any]]) -> dict[str, Points]:
     return curves
 
 
-def charts(training: dict[str, Points], validation: dict[str, Points]) -> list[Chart]:
-    """Sort curves into pictures: losses by objective, gradients, rates, validation, and the rest.
+def floors_of(config: Config | None) -> list[tuple[str, str]]:
+    """Names of the values that :class:`TrivialFloorHook` compares with a floor, and of their floors."""
+    hooks = (config.get('custom_hooks') if config is not None else None) or ()
+    watched = [hook for hook in hooks if isinstance(hook, dict) and hook.get('type') == 'TrivialFloorHook']
+    return [(hook['value'], hook['floor']) for hook in watched]
+
+
+def charts(
+    training: dict[str, Points], validation: dict[str, Points], floors: Sequence[Sequence[str]] = ()
+) -> list[Chart]:
+    """Sort curves into pictures: losses by objective, floors, probe, gradients, rates, validation, and the rest.
 
     Args:
         training: Curves of training steps by key.
         validation: Curves of validations by key.
+        floors: From :func:`floors_of`; each value is drawn beside its floor.
     """
     pictures: dict[str, Chart] = {}
 
     def add(title: str, name: str, points: Points, *, log: bool = False, main: bool = True) -> None:
         pictures.setdefault(title, Chart(title, {}, log, main)).series[name] = points
 
+    for pair in floors:
+        for key in pair:
+            if key in training:
+                add(f'Against what an answer without knowledge scores: {pair[0]}', key, training[key])
+    beside = {key for pair in floors for key in pair if not key.startswith('loss')}
     for key, points in training.items():
+        if key in beside:
+            continue
         objective, _, rest = key.rpartition('.') if not key.startswith('monitor/') else ('', '', key)
         if rest.startswith('loss'):
             add(f'Losses of {objective}' if objective else 'Losses', rest, points, log=True)
@@ -103,6 +122,11 @@ def charts(training: dict[str, Points], validation: dict[str, Points]) -> list[C
         elif key.startswith('monitor/'):
             group, _, name = key.removeprefix('monitor/').rpartition('/')
             add(f'Monitor: {group or "values"}', name, points, main=False)
+        elif key.startswith('probe/'):
+            add('Probe of frozen features, mean recall', key.removeprefix('probe/'), points)
+        elif key.startswith('embedding/'):
+            group = 'effective rank' if key.endswith('rank') else 'spread, mean cosine, dead channels'
+            add(f'Embeddings: {group}', key.removeprefix('embedding/'), points)
         elif re.fullmatch(r'(base_)?lr', key):
             add('Learning rate', key, points)
         elif objective:
@@ -120,6 +144,16 @@ def charts(training: dict[str, Points], validation: dict[str, Points]) -> list[C
 
 
 def _order(title: str) -> int:
-    first = ('Losses', 'Losses of', 'Validation', 'Gradient', 'Monitor of', 'Learning rate')
+    first = (
+        'Losses',
+        'Losses of',
+        'Against',
+        'Validation',
+        'Probe',
+        'Embeddings',
+        'Gradient',
+        'Monitor of',
+        'Learning rate',
+    )
     found = [place for place, word in enumerate(first) if title.startswith(word)]
     return found[-1] if found else len(first)

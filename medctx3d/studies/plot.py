@@ -49,13 +49,7 @@ def draw_curves(file: Path, cells: Sequence[Cell], *, volumes: int, heading: str
     lines = []
     for number, (arm, shift) in enumerate(zip(arms, shifts, strict=True)):
         found = sorted((cell for cell in cells if cell.arm == arm), key=_shots)
-        line = _Line(
-            arm,
-            _COLOURS[number % len(_COLOURS)],
-            _MARKS[number % len(_MARKS)],
-            _DASHES[number % len(_DASHES)],
-            found[-1].mean,
-        )
+        line = _Line(arm, *line_style(number), found[-1].mean)
         _draw(axes, line, found, [shots.index(_shots(cell)) + float(shift) for cell in found])
         lines.append(line)
     axes.set_xticks(range(len(shots)), [f'all ({count})' if count == volumes else str(count) for count in shots])
@@ -69,6 +63,16 @@ def draw_curves(file: Path, cells: Sequence[Cell], *, volumes: int, heading: str
     _name(axes, lines)
     with atomic_path(file) as draft:
         figure.savefig(draft, dpi=_DPI)
+
+
+def line_style(number: int) -> tuple[str, str, str]:
+    """Colour, mark and dashes of the line with this number; no two of the first 49 are the same."""
+    again = number // len(_COLOURS)
+    return (
+        _COLOURS[number % len(_COLOURS)],
+        _MARKS[(number + again) % len(_MARKS)],
+        _DASHES[(number + again) % len(_DASHES)],
+    )
 
 
 def _shots(cell: Cell) -> int:

@@ -8,6 +8,7 @@ from helpers_engine import run_config, train
 from tiny_pretraining import METHODS
 
 from medctx3d.engine.hooks import CollapseMonitorHook, ProbeHook, TrivialFloorHook
+from medctx3d.models.preprocessors import VolumeFusionPreprocessor
 from medctx3d.models.selfsup import SelfSupervisor
 from medctx3d.registry import MODELS
 
@@ -60,6 +61,29 @@ def test_the_watched_run_ends_with_the_weights_and_queue_of_the_unwatched_one(na
     assert last['embedding/effective_rank'] >= 1
     assert last['probe/chance'] == pytest.approx(1 / 3)
     assert 0 <= last['probe/linear'] <= 1
+
+
+def test_volume_fusion_is_probed_on_volumes_as_they_are(nifti_dataset, tmp_path, monkeypatch):
+    config = run_config(nifti_dataset, tmp_path / 'fused', iterations=2, medcontext=False)
+    config.model.data_preprocessor = dict(type='VolumeFusionPreprocessor', num_levels=2)
+    config.custom_hooks = [probe(config, interval=100)]
+    for key in ('dataloader', 'evaluator', 'cfg'):
+        config[f'val_{key}'] = None
+    asked = []
+    stack = VolumeFusionPreprocessor.stack
+
+    def noting(self, data):
+        answer = stack(self, data)
+        asked.append((data['inputs'], answer['inputs']))
+        return answer
+
+    monkeypatch.setattr(VolumeFusionPreprocessor, 'stack', noting)
+    runner = train(config)
+    looked = asked[:4]  # four volumes one by one, before the first batch
+    assert [len(shown) for _, shown in looked] == [1, 1, 1, 1]
+    for (given,), (shown,) in looked:
+        assert torch.equal(given.float(), shown)
+    assert 0 <= runner.message_hub.get_scalar('train/probe/linear').current() <= 1
 
 
 def test_the_probe_looks_before_the_first_step_and_not_again_on_resume(nifti_dataset, tmp_path):

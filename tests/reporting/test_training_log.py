@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from mmengine.config import Config
 
-from medctx3d.reporting.training_log import charts, read_curves
+from medctx3d.reporting.training_log import charts, floors_of, read_curves
 
 
 def write(folder, rows):
@@ -68,3 +69,20 @@ def test_losses_come_first(title):
     points = [(10, 1.0)]
     titles = [chart.title for chart in charts({'lr': points, 'x.loss_a': points, 'loss': points}, {'dice': points})]
     assert titles.index(title) < titles.index('Learning rate')
+
+
+def test_a_pretraining_is_shown_against_its_floor_with_its_monitors():
+    hook = dict(type='TrivialFloorHook', value='prediction', floor='floor_constant')
+    floors = floors_of(Config(dict(custom_hooks=[dict(type='DataManifestHook'), hook])))
+    assert floors == [('prediction', 'floor_constant')]
+    assert floors_of(Config(dict())) == floors_of(None) == []
+    keys = ('loss', 'prediction', 'floor_constant', 'probe/linear', 'embedding/cosine', 'embedding/effective_rank')
+    drawn = {chart.title: chart for chart in charts({key: [(10, 1.0)] for key in keys}, {}, floors)}
+    assert {title: list(chart.series) for title, chart in drawn.items()} == {
+        'Losses': ['loss'],
+        'Against what an answer without knowledge scores: prediction': ['prediction', 'floor_constant'],
+        'Probe of frozen features, mean recall': ['linear'],
+        'Embeddings: spread, mean cosine, dead channels': ['cosine'],
+        'Embeddings: effective rank': ['effective_rank'],
+    }
+    assert all(chart.main for chart in drawn.values())

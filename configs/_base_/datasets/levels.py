@@ -28,4 +28,4 @@ val_dataloader = dict(
 )
 val_evaluator = dict(type='VolumeMetric', grid='working', scores=('dice',), show_table=False)
 val_cfg = dict(type='ValLoop')
-custom_hooks = [dict(type='DataManifestHook')]
+custom_hooks = [dict(type='DataManifestHook'), dict(type='CollapseMonitorHook', interval=100), '$probe_hook']

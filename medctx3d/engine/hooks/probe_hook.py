@@ -15,6 +15,7 @@ from torch import Tensor
 from medctx3d.engine.left_alone import left_alone
 from medctx3d.engine.unwrapped import unwrapped
 from medctx3d.registry import DATASETS, HOOKS
+from medctx3d.typing import ShowsUnchanged
 from medctx3d.utils.probe import features_at, linear_probe, mean_recall, nearest_neighbours, sample_voxels
 
 
@@ -106,7 +107,9 @@ class ProbeHook(Hook):
         try:
             with left_alone(model):
                 batch = dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
-                inputs = model.data_preprocessor(batch, False)['inputs']
+                preprocessor: Any = model.data_preprocessor
+                show = preprocessor.stack if isinstance(preprocessor, ShowsUnchanged) else preprocessor
+                inputs = show(batch)['inputs']
                 features = [feature[0] for feature in model(inputs, mode='tensor').features]
         finally:
             model.train(training)

@@ -91,7 +91,7 @@ class VolumeFusionPreprocessor(VolumePreprocessor):
             ValueError: Crops differ in shape or are too small for the sampling, or a batch of one crop is to be fused
                 across volumes.
         """
-        batch = super().forward(data, training)
+        batch = self.stack(data)
         inputs = batch['inputs']
         samples = batch['data_samples'] or [VolumeDataSample() for _ in inputs]
         self.check_batch(len(inputs))

@@ -33,6 +33,10 @@ class VolumePreprocessor(BaseDataPreprocessor):
             ValueError: Crops of one batch differ in shape; the message names the cases.
         """
         del training
+        return self.stack(data)
+
+    def stack(self, data: dict) -> dict:
+        """What :meth:`forward` does here; a preprocessor that also changes its volumes shows them unchanged by this."""
         data = self.cast_data(data)
         inputs, samples = data['inputs'], data.get('data_samples')
         if not isinstance(inputs, torch.Tensor):
