@@ -36,7 +36,7 @@ class VolumePreprocessor(BaseDataPreprocessor):
         return self.stack(data)
 
     def stack(self, data: dict) -> dict:
-        """What :meth:`forward` does here; a preprocessor that also changes its volumes shows them unchanged by this."""
+        """Volumes as the data set gave them: what :meth:`forward` does here, and what other preprocessors begin with."""
         data = self.cast_data(data)
         inputs, samples = data['inputs'], data.get('data_samples')
         if not isinstance(inputs, torch.Tensor):
