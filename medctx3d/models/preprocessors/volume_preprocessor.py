@@ -36,7 +36,7 @@ class VolumePreprocessor(BaseDataPreprocessor):
         return self.stack(data)
 
     def stack(self, data: dict) -> dict:
-        """Volumes as the data set gave them: what :meth:`forward` does here, and what other preprocessors begin with."""
+        """Volumes as the data set gave them; :meth:`forward` does no more here, other preprocessors begin with it."""
         data = self.cast_data(data)
         inputs, samples = data['inputs'], data.get('data_samples')
         if not isinstance(inputs, torch.Tensor):
