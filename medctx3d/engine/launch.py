@@ -22,6 +22,7 @@ from mmengine.runner import Runner
 
 from medctx3d.registry import register_all_modules
 from medctx3d.utils.config_check import ConfigError, check_config, runner_keys
+from medctx3d.utils.config_overrides import require_overrides_that_count
 from medctx3d.utils.config_references import referenced_names, resolve_references
 from medctx3d.utils.literal_config import LiteralConfig, read_literal_config
 from medctx3d.utils.safe_config import require_safe
@@ -61,6 +62,7 @@ def load_config(path: str | Path, options: dict[str, Any] | None = None, *, safe
         raise ConfigError(_told_syntax(path, error)) from error
     except Exception as error:  # a config is a program: it may fail in any way
         raise ConfigError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
+    require_overrides_that_count(path, config, runner_keys() | referenced_names(config))
     if options:
         merge_options(config, options)
     resolve_references(config)
@@ -85,7 +87,9 @@ def read_config(path: str | Path, options: dict[str, Any] | None = None) -> Lite
         FileNotFoundError: See :func:`load_config`.
         ConfigError: See :func:`load_config`.
     """
-    found = read_literal_config(_existing(path))
+    path = _existing(path)
+    found = read_literal_config(path)
+    require_overrides_that_count(path, found.config, runner_keys() | referenced_names(found.config))
     if options:
         merge_options(found.config, options)
     resolve_references(found.config)
