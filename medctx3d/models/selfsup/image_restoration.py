@@ -8,6 +8,7 @@ import torch
 from monai.transforms import Compose
 from torch import Tensor, nn
 
+from medctx3d.models.networks.encoder_decoder import EncoderDecoder
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS, TRANSFORMS
 from medctx3d.structures import VolumeDataSample
@@ -35,6 +36,8 @@ class ImageRestoration(SelfSupervisor):
     Raises:
         ValueError: There is no corruption.
     """
+
+    network_type = EncoderDecoder
 
     def __init__(
         self,
