@@ -21,8 +21,8 @@ class ImageRestoration(SelfSupervisor):
 
     The corruptions are MONAI's random transforms of arrays, by name: monotone curves of intensity
     (``RandHistogramShift``), shuffled voxels in small boxes (``RandCoarseShuffle``) and boxes that are emptied
-    (``RandCoarseDropout``). They are close to the paper's, not its own: its curves are Bezier curves, and its emptied
-    boxes get random values and may also be all around.
+    (``RandCoarseDropout``). They are close to the paper's, not its own: its curves are Bezier curves, and what it
+    empties may also be all around.
 
     Beside the term, for the log, ``corruption``: what an answer that leaves the corrupted volume as it is would score.
 

@@ -62,8 +62,8 @@ class LRC(SelfSupervisor):
         built: SelfSupervisor = MODELS.build(base) if isinstance(base, dict) else base
         if any(getattr(built.network, part, None) is None for part in ('decode_head', 'local_projector')):
             raise ValueError(
-                'LRC compares decoder features of an EmbeddingNet: give base.network a decode_head=dict(type=...) and a '
-                "local_projector=dict(type='Projector', norm='none', ...); got "
+                'LRC compares decoder features of an EmbeddingNet: give base.network a decode_head=dict(type=...) and '
+                "a local_projector=dict(type='Projector', norm='none', ...); got "
                 f'{type(built).__name__} with {type(built.network).__name__}'
             )
         if weight < 0 or channel < 0:

@@ -16,7 +16,6 @@ from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import SegOutput, Terms
 from medctx3d.utils.collapse import positions_as_rows
 
-
 REST_OF_NETWORK = {  # beside the backbone, as a config writes it
     EmbeddingNet: "projector=dict(type='Projector')",
     EncoderDecoder: 'decode_head=dict(type=..., num_classes=<channels of the image>)',
