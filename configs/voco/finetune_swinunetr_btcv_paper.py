@@ -16,6 +16,7 @@ model = dict(
             type='PretrainedWeights',
             checkpoint='{{$PRETRAINED:work_dirs/voco/swinunetr_btcv_paper/iter_250000.pth}}',
             part='encoder',
+            leave_out=('backbone.encoder[1-4].*',),  # this form pools the deepest level alone: they are as they began
         ),
     ),
 )

@@ -27,7 +27,7 @@ model = dict(
         type='EmbeddingNet',
         backbone={{_base_.model.network.backbone}},
         projector=dict(type='Projector', hidden_channels=2048, out_channels=2048),
-        levels=(5,),
+        levels=(5,),  # as wide as the map of the Swin transformer that the paper pools, one residual block after it
     ),
     crops=dict(type='PositionCrops', grid=(4, 4, 1), base_size=(96, 96, 96), out_size=(64, 64, 64), num_drawn=4),
     criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular='absolute'),

@@ -1,6 +1,8 @@
 """One process of distributed trainings; writes their weights. Not a test file."""
 
+import copy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,17 +15,18 @@ from torch import Tensor, nn
 from medctx3d.engine.launch import prepare_launch
 from medctx3d.models.heads import AuxiliaryHead
 from medctx3d.models.masking import MaskingStrategy
-from medctx3d.models.views import Crops, PositionCrops
+from medctx3d.models.views import Crops, Placement, PositionCrops, RandomViews
 from medctx3d.registry import HEADS, MASKINGS, MODELS
 
 # name, whose first word names the training of one process to compare with: form and number of auxiliary heads
-ONE_PROCESS = {'masked': ('sum', 1), 'masked_and_small': ('sum', 2), 'voco': ('', 0)}
+PRETRAININGS = {name: ('', 0) for name in ('voco_paper', 'voco_v1', 'voco_v2', 'moco')}
+ONE_PROCESS = {'masked': ('sum', 1), 'masked_and_small': ('sum', 2), **PRETRAININGS}
 TWO_PROCESSES = {
     'masked': ('sum', 1),
     'masked sequential': ('sequential', 1),
     'masked concatenated': ('concatenated', 1),
     'masked_and_small sequential': ('sequential', 2),
-    'voco': ('', 0),
+    **PRETRAININGS,
 }
 
 
@@ -63,11 +66,27 @@ class EqualCrops(PositionCrops):
         return Crops(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
-def volume_contrast(config: Config) -> None:
-    """Make a training one of VoCo, teacher and all."""
-    config.model = dict(
-        METHODS['voco_v1'], crops=dict(type='EqualCrops', grid=(2, 2, 2), base_size=(8, 8, 8), rotate_prob=0)
-    )
+@MODELS.register_module()
+class EqualViews(RandomViews):
+    """The same place in every volume, another at every call."""
+
+    def forward(self, count: int, shape: Sequence[int]) -> Placement:
+        place = super().forward(1, shape)
+        return Placement(place.starts * count, place.sides * count, place.flips * count, place.size)
+
+
+def pretraining(config: Config, name: str) -> None:
+    """Make a training one of VoCo or MoCo, teacher and all, without what looks at other volumes of a process."""
+    config.model = copy.deepcopy(METHODS[name])
+    if name == 'moco':
+        config.model.update(views=dict(type='EqualViews', size=(8, 8, 8)), queue_size=16)
+        config.optim_wrapper.optimizer.lr = 0.0  # its loss has the volumes of a process: the keys alone are compared
+    else:
+        config.model.crops = dict(type='EqualCrops', grid=(2, 2, 2), base_size=(8, 8, 8), rotate_prob=0)
+        config.model.criterion.inter_volume = False
+        config.optim_wrapper.optimizer.lr = 0.01  # near l = 1 its logarithm makes much of the last bits
+    if 'teacher' not in config.model:
+        config.custom_hooks = []
     config.train_dataloader.dataset.update(read_labels=False)
     config.val_dataloader = config.val_evaluator = config.val_cfg = None
 
@@ -75,8 +94,9 @@ def volume_contrast(config: Config) -> None:
 def train_in_turn(root: str | Path, work_dir: str | Path, launcher: str) -> None:
     for name, (passes, heads) in (ONE_PROCESS if launcher == 'none' else TWO_PROCESSES).items():
         config = run_config(root, f'{work_dir}/{launcher}_{name}', iterations=4)
-        if name == 'voco':
-            volume_contrast(config)
+        config.optim_wrapper.optimizer = dict(type='SGD', lr=0.1, momentum=0.9)  # Adam divides by tiny gradients
+        if name in PRETRAININGS:
+            pretraining(config, name)
         else:
             config.model.passes = passes
             config.model.auxiliary.medcontext.masking = dict(type='EveryOther', ratio=0.5)
@@ -84,7 +104,6 @@ def train_in_turn(root: str | Path, work_dir: str | Path, launcher: str) -> None
             config.model.auxiliary.small = dict(type='SmallFeatures')
             config.optim_wrapper.accumulative_counts = 2
         config.train_dataloader.batch_size = 4 if launcher == 'none' else 2
-        config.optim_wrapper.optimizer = dict(type='SGD', lr=0.1, momentum=0.9)  # Adam divides by tiny gradients
         config.randomness = dict(seed=0, diff_rank_seed=False)
         prepare_launch(config, launcher)
         runner = train(config)

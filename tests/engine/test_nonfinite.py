@@ -3,6 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from helpers_engine import run_config, train
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from medctx3d.engine.checkpoint import load_checkpoint_file
 from medctx3d.engine.hooks import NonFiniteHook
@@ -114,6 +116,31 @@ def test_watching_changes_nothing(nifti_dataset, tmp_path):
     plain = train(config)
     for key, value in plain.model.state_dict().items():
         assert torch.equal(value, watched.model.state_dict()[key]), key
+
+
+class Readings(TorchDispatchMode):
+    """Counts how often a value is read back: each waits for the device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('names', ['a', 'abcdefgh'])
+def test_the_device_is_asked_once_for_all_gradients_and_once_for_all_terms(names):
+    weights = [nn.Parameter(torch.ones(3)) for _ in names]
+    for weight in weights:
+        weight.grad = torch.ones(3)
+    runner = SimpleNamespace(optim_wrapper=SimpleNamespace(optimizer=torch.optim.SGD(weights, lr=0.1)))
+    hook = NonFiniteHook()
+    hook.before_train(runner)
+    with Readings() as gradients:
+        hook._judge_gradients(runner.optim_wrapper.optimizer, (), {})
+    with Readings() as terms:
+        hook.after_train_iter(runner, 0, outputs={name: torch.ones(()) for name in names})
+    assert (gradients.count, terms.count) == (1, 1)
 
 
 class Fragile(nn.Module):

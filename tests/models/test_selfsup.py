@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from tiny_pretraining import EMBEDDING, METHODS, built, samples
+from tiny_pretraining import METHODS, built, samples
 from torch.nn import functional as F
 
 from medctx3d.models.selfsup import SelfSupervisor
@@ -50,8 +50,7 @@ def test_gradients_reach_every_trained_parameter_and_no_teacher(name):
     trained = {key for key, weight in model.named_parameters() if weight.requires_grad}
     reached = {key for key, weight in model.named_parameters() if weight.grad is not None and weight.grad.abs().sum()}
     assert trained == {key for key, _ in model.named_parameters() if key.startswith('network.')}
-    biases_before_norms = {key for key in trained - reached if key.endswith('bias')}
-    assert trained - reached == biases_before_norms
+    assert reached == trained
 
 
 @METHOD
@@ -204,25 +203,10 @@ def test_restoration_aims_at_the_volume_before_corruption():
     torch.testing.assert_close(terms['loss_restoration'], F.mse_loss(model.network(corrupted).logits[0], inputs))
 
 
-def test_a_batch_of_one_is_refused_where_others_are_the_negatives():
-    with pytest.raises(ValueError, match=r'SimCLR .* got 1: set train_dataloader.batch_size=2'):
-        loss(built('simclr'), volumes(1))
-    with pytest.raises(ValueError, match=r'inter_volume .* got 1'):
-        loss(built('voco_v2'), volumes(1))
-
-
-@pytest.mark.parametrize(
-    ('changes', 'message'),
-    [
-        (dict(METHODS['moco'], teacher=None), 'the keys come from a teacher'),
-        (dict(METHODS['moco'], temperature=0.0), 'temperature positive'),
-        (dict(METHODS['voco_v2'], teacher=None, teacher_of=''), 'inter_volume follows a teacher'),
-        (dict(METHODS['voco_v1'], teacher_of='projektor'), r'a part of the network \(backbone, projector\)'),
-        (dict(METHODS['voco_v1'], teacher_of='backbone'), "must be '' or 'projector'"),
-        (dict(METHODS['image_restoration'], corruption=[]), 'nothing to restore'),
-        (dict(METHODS['moco'], network=dict(EMBEDDING, levels=(3,))), r'has 3 \(0 to 2, finest first, of \(4, 8, 8\)'),
-    ],
-)
-def test_what_cannot_work_is_refused_when_it_is_built(changes, message):
-    with pytest.raises(ValueError, match=message):
-        MODELS.build(changes)
+@pytest.mark.parametrize('name', sorted(set(METHODS) - {'lrc', 'image_restoration'}))
+def test_a_step_reads_nothing_back_from_the_device(name):
+    """On the device ``meta`` whatever reads a value raises; restoring runs MONAI's transforms of arrays."""
+    model = built(name).to('meta')
+    terms = loss(model, volumes().to('meta'))
+    torch.stack([value for key, value in terms.items() if 'loss' in key]).sum().backward()
+    assert all(value.is_meta for value in terms.values())

@@ -1,5 +1,7 @@
 """VoCo on every encoder of the package, and its published size on Swin UNETR."""
 
+from fnmatch import fnmatchcase
+
 import pytest
 import torch
 from network_table import NETWORKS
@@ -37,6 +39,33 @@ def test_a_step_of_voco_reaches_every_parameter_of_every_encoder(name):
     total.backward()
     assert total.isfinite()
     assert [key for key, weight in model.network.named_parameters() if weight.grad is None] == []
+
+
+SKIPS = {f'backbone.encoder{i}.layer.conv{j}.conv.weight' for i in (1, 2, 3, 4) for j in (1, 2)}
+SKIPS |= {'backbone.encoder1.layer.conv3.conv.weight'}
+BEFORE_BATCH_NORM = {'projector.0.bias', 'projector.3.bias'}  # which takes out what all rows share
+
+
+@pytest.mark.parametrize(('form', 'unreached'), [('paper', SKIPS), ('v1', set()), ('v2', set())])
+def test_what_the_shipped_forms_on_swin_unetr_train_is_what_fine_tuning_takes(form, unreached):
+    """Two channels: of one alone InstanceNorm takes out the weight of a 1x1x1 convolution, all but its sign."""
+    config = load(f'configs/voco/swinunetr_btcv_{form}.py').model
+    config.network.backbone.update(in_channels=2, feature_size=12, window_size=2, use_checkpoint=False)
+    config.network.projector.update(hidden_channels=16, out_channels=8)
+    config.crops.update(grid=(2, 1, 1), base_size=(64, 32, 32), out_size=None, num_drawn=2, rotate_prob=0)
+    torch.manual_seed(0)
+    model = MODELS.build(config).train()
+    model.prime_teacher()
+    total, _ = model.parse_losses(model(torch.rand(2, 2, 128, 32, 32), [], mode='loss'))
+    total.backward()
+    gradients = {name: weight.grad for name, weight in model.network.named_parameters()}
+    assert {name for name, gradient in gradients.items() if gradient is None} == unreached
+    sizes = {name: float(gradient.abs().max()) for name, gradient in gradients.items() if gradient is not None}
+    largest = max(sizes.values())
+    assert {name for name, size in sizes.items() if size < 1e-6 * largest} == BEFORE_BATCH_NORM
+    start = load(f'configs/voco/finetune_swinunetr_btcv_{form}.py').model.network.init_cfg
+    left_out = {name for name in gradients for pattern in start.get('leave_out', ()) if fnmatchcase(name, pattern)}
+    assert left_out == unreached
 
 
 @pytest.mark.parametrize(('name', 'hidden', 'pooled'), [('v1', 2048, 1152), ('v2', 1024, 1152)])

@@ -1,5 +1,6 @@
 """The position loss of VoCo against loops, analytic floors and where its gradient goes."""
 
+import itertools
 import math
 
 import pytest
@@ -93,27 +94,33 @@ def test_every_form_is_what_loops_over_pairs_give(name, seed, volumes):
     assert summed(terms).item() == pytest.approx(loss_by_loops(rows, overlap, **FORMS[name]), rel=1e-4, abs=1e-5)
 
 
-def many_overlaps():
-    starts = torch.rand(1, 200_000, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([288.0, 288.0, 0.0])
-    return grid_overlap(starts, (4, 4, 1), (96, 96, 96))
+def many_overlaps(grid, edge, count=200_000):
+    reach = torch.tensor([n - 1.0 for n in grid]) * edge
+    starts = torch.rand(1, count, 3, generator=torch.Generator().manual_seed(0)) * reach
+    return grid_overlap(starts, grid, (edge,) * 3)
 
 
+GRIDS = pytest.mark.parametrize(('grid', 'edge'), [((4, 4, 1), 96), ((3, 3, 1), 64)])
+
+
+@GRIDS
 @pytest.mark.parametrize('form', ['square', 'log'])
-def test_all_zero_predictions_cost_four_minus_a_third_of_pi_squared(form):
+def test_all_zero_predictions_cost_four_minus_a_third_of_pi_squared(form, grid, edge):
     """E[4 * -uv log(1 - uv)] for u, v uniform in 0..1, the four positives of a random place."""
-    score = VoCoLoss(form=form).constant_scores(many_overlaps(), torch.zeros(1))
+    score = VoCoLoss(form=form).constant_scores(many_overlaps(grid, edge), torch.zeros(1))
     assert score.item() == pytest.approx(4 - math.pi**2 / 3, abs=2e-3)
 
 
+@GRIDS
 @pytest.mark.parametrize(('form', 'best', 'at'), [('square', 0.36, 0.31), ('log', 0.58, 0.19)])
-def test_the_best_constant_prediction_costs_what_the_method_sheet_simulated(form, best, at):
+def test_the_best_constant_prediction_costs_what_the_method_sheet_simulated(form, best, at, grid, edge):
     constants = torch.linspace(0, 0.99, 100)
-    scores = VoCoLoss(form=form).constant_scores(many_overlaps()[:, :20_000], constants)
+    scores = VoCoLoss(form=form).constant_scores(many_overlaps(grid, edge, 20_000), constants)
     assert scores.min().item() == pytest.approx(best, abs=0.01)
     assert constants[scores.argmin()].item() == pytest.approx(at, abs=0.02)
 
 
-@pytest.mark.parametrize('name', ['paper', 'cvpr_code', 'v1'])
+@pytest.mark.parametrize('name', sorted(FORMS))
 def test_embeddings_that_know_the_place_cost_nothing(name):
     """Orthonormal bases b_k and crops sum_k y_k b_k + r with r outside their span: the cosine is y exactly."""
     _, overlap = drawn(crops=5)
@@ -124,6 +131,19 @@ def test_embeddings_that_know_the_place_cost_nothing(name):
     assert abs(summed(terms).item()) < 1e-4
     assert terms['overlap_error'].item() < 1e-6
     assert terms['prediction'] < 0.01 * terms['floor_constant'] + 1e-4
+
+
+@pytest.mark.parametrize('name', ['paper', 'v1'])
+def test_the_dead_fraction_is_the_count_of_predictions_that_are_cut(name):
+    rows, overlap = drawn(crops=4)
+    crops, bases, taught_crops, taught_bases = (row.detach() for row in rows)
+    dead = 0
+    for i, r, k in itertools.product(range(2), range(4), range(4)):
+        cosines = [crops[i, r] @ taught_bases[i, k]]
+        cosines += [taught_crops[i, r] @ bases[i, k]] if name == 'v1' else []
+        dead += max(cosines) <= 0
+    assert 0 < dead < 32
+    assert VoCoLoss(**FORMS[name])(*rows, overlap)['dead_fraction'].item() == pytest.approx(dead / 32)
 
 
 def test_embeddings_that_are_all_alike_pay_in_the_regular_term():

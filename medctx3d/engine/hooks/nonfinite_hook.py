@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ class NonFiniteHook(Hook):
     module that is not finite. Weights, batch and seeds go to ``nonfinite/iter_<n>_rank_<r>.pth`` in the work dir, from
     which ``tools/replay.py`` runs the step again. In float16 a gradient that overflows is the scaler's business: it
     skips the step and lowers its scale; only a loss that is not finite counts.
+
+    The device is waited for twice a step, once for all gradients and once for all terms, however many there are.
 
     Args:
         policy: ``stop``, or ``skip`` to leave out the step and go on.
@@ -64,9 +67,10 @@ class NonFiniteHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, Tensor] | None = None
     ) -> None:
         """Look at the losses: those of a step that accumulates, or of one that a scaler left out."""
-        bad = [name for name, value in (outputs or {}).items() if not torch.isfinite(value).all()]
-        if bad and not self._bad_step:
-            self._report(runner, f'the loss term {bad[0]} is {outputs[bad[0]].item()}')  # type: ignore[index]
+        terms = outputs or {}
+        if terms and not self._bad_step and not all_finite(terms.values()):
+            name, value = next((n, v) for n, v in terms.items() if not torch.isfinite(v).all())
+            self._report(runner, f'the loss term {name} is {value.item()}')
         if not self._bad_step:
             self.skipped_in_a_row = 0
         self._batch = None
@@ -117,3 +121,9 @@ class NonFiniteHook(Hook):
         )
         write_checkpoint(content, path)
         return path
+
+
+def all_finite(values: Iterable[Tensor]) -> bool:
+    """Whether all values are, asked of their device in one go; a value on another device is brought to the first's."""
+    answers = [torch.isfinite(value).all() for value in values]
+    return bool(torch.stack([answer.to(answers[0].device, non_blocking=True) for answer in answers]).all())

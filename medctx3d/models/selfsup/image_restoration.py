@@ -8,6 +8,7 @@ import torch
 from monai.transforms import Compose
 from torch import Tensor, nn
 
+from medctx3d.models.networks.encoder_decoder import EncoderDecoder
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS, TRANSFORMS
 from medctx3d.structures import VolumeDataSample
@@ -20,8 +21,8 @@ class ImageRestoration(SelfSupervisor):
 
     The corruptions are MONAI's random transforms of arrays, by name: monotone curves of intensity
     (``RandHistogramShift``), shuffled voxels in small boxes (``RandCoarseShuffle``) and boxes that are emptied
-    (``RandCoarseDropout``). They are close to the paper's, not its own: its curves are Bezier curves, and its emptied
-    boxes get random values and may also be all around.
+    (``RandCoarseDropout``). They are close to the paper's, not its own: its curves are Bezier curves, and what it
+    empties may also be all around.
 
     Beside the term, for the log, ``corruption``: what an answer that leaves the corrupted volume as it is would score.
 
@@ -35,6 +36,8 @@ class ImageRestoration(SelfSupervisor):
     Raises:
         ValueError: There is no corruption.
     """
+
+    network_type = EncoderDecoder
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from medctx3d.models.heads.region_contrast_head import spared_share, stack_regions
 from medctx3d.models.losses.region_contrast_loss import same_for_all_floor, to_grid
+from medctx3d.models.networks.embedding_net import EmbeddingNet
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS
 from medctx3d.structures import VolumeDataSample
@@ -44,6 +45,8 @@ class LRC(SelfSupervisor):
         ValueError: The network has no decoder or no local projector, or ``weight`` is negative.
     """
 
+    network_type = EmbeddingNet
+
     def __init__(
         self,
         base: dict | SelfSupervisor,
@@ -59,8 +62,9 @@ class LRC(SelfSupervisor):
         built: SelfSupervisor = MODELS.build(base) if isinstance(base, dict) else base
         if any(getattr(built.network, part, None) is None for part in ('decode_head', 'local_projector')):
             raise ValueError(
-                'LRC compares decoder features: give base.network a decode_head=dict(type=...) and a '
-                "local_projector=dict(type='Projector', norm='none', ...)"
+                'LRC compares decoder features of an EmbeddingNet: give base.network a decode_head=dict(type=...) and '
+                "a local_projector=dict(type='Projector', norm='none', ...); got "
+                f'{type(built).__name__} with {type(built.network).__name__}'
             )
         if weight < 0 or channel < 0:
             raise ValueError(f'LRC: weight and channel must not be negative, got {weight} and {channel}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from medctx3d.models.masking.functional import cell_grid, hide, resize_mask
+from medctx3d.models.networks.encoder_decoder import EncoderDecoder
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import MASKINGS, MODELS
 from medctx3d.structures import VolumeDataSample
@@ -31,6 +32,8 @@ class MaskedAutoencoder(SelfSupervisor):
         data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
         init_cfg: mmengine's initialisation.
     """
+
+    network_type = EncoderDecoder
 
     def __init__(
         self,

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from medctx3d.models.networks.embedding_net import EmbeddingNet
+from medctx3d.models.networks.encoder_decoder import EncoderDecoder
 from medctx3d.models.teachers.ema_teacher import EMATeacher
 from medctx3d.registry import MODELS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import SegOutput, Terms
 from medctx3d.utils.collapse import positions_as_rows
+
+REST_OF_NETWORK = {  # beside the backbone, as a config writes it
+    EmbeddingNet: "projector=dict(type='Projector')",
+    EncoderDecoder: 'decode_head=dict(type=..., num_classes=<channels of the image>)',
+}
 
 
 class SelfSupervisor(BaseModel, abc.ABC):
@@ -29,9 +36,14 @@ class SelfSupervisor(BaseModel, abc.ABC):
         data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
         init_cfg: mmengine's initialisation.
 
+    Attributes:
+        network_type: The class of network whose answer the method reads.
+
     Raises:
-        ValueError: The network has no submodule ``teacher_of``.
+        ValueError: The network is of another class, or has no submodule ``teacher_of``.
     """
+
+    network_type: ClassVar[type[nn.Module]] = nn.Module
 
     def __init__(
         self,
@@ -45,6 +57,12 @@ class SelfSupervisor(BaseModel, abc.ABC):
         preprocessor = data_preprocessor or dict(type='VolumePreprocessor')
         super().__init__(MODELS.build(preprocessor) if isinstance(preprocessor, dict) else preprocessor, init_cfg)
         self.network: nn.Module = MODELS.build(network) if isinstance(network, dict) else network
+        if not isinstance(self.network, self.network_type):
+            wanted = self.network_type.__name__
+            raise ValueError(
+                f'{type(self).__name__}: network must be an {wanted}, got {type(self.network).__name__}: set '
+                f"network=dict(type='{wanted}', backbone=dict(type=...), {REST_OF_NETWORK[self.network_type]})"
+            )
         if teacher_of and teacher_of not in dict(self.network.named_modules()):
             parts = ', '.join(name for name, _ in self.network.named_children())
             raise ValueError(

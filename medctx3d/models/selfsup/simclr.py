@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from medctx3d.models.networks.embedding_net import EmbeddingNet
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS
 from medctx3d.structures import VolumeDataSample
@@ -25,6 +26,8 @@ class SimCLR(SelfSupervisor):
         data_preprocessor: mmengine's; None: :class:`VolumePreprocessor`.
         init_cfg: mmengine's initialisation.
     """
+
+    network_type = EmbeddingNet
 
     def __init__(
         self,

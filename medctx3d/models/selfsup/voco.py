@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medctx3d.models.networks.embedding_net import EmbeddingNet
 from medctx3d.models.selfsup.self_supervisor import SelfSupervisor
 from medctx3d.registry import LOSSES, MODELS
 from medctx3d.structures import VolumeDataSample
@@ -33,6 +34,8 @@ class VoCo(SelfSupervisor):
     Raises:
         ValueError: ``teacher_of`` is neither empty nor ``projector``, or a loss between volumes lacks a teacher.
     """
+
+    network_type = EmbeddingNet
 
     def __init__(
         self,
