@@ -74,27 +74,25 @@ def split_images(config: Config, stage: str) -> list[SeenImage]:
         ValueError: The data set has no list of files, or a file is no volume.
         OSError: A list or a file is missing.
     """
+    return see_images(_split_files(config, stage))
+
+
+def leaks(seen: Sequence[SeenImage], config: Config, stages: Sequence[str] = SCORED) -> dict[str, list[SharedImage]]:
+    """The images of the pretraining that are scored by a config, by split; a file that serves twice is read once."""
+    files = {stage: _split_files(config, stage) for stage in stages if config.get(f'{stage}_dataloader')}
+    cases = dict.fromkeys(case for listed in files.values() for case in listed)
+    found = {case: shared_images(seen, see_images([case])) for case in cases}
+    shared = {stage: [one for case in listed for one in found[case]] for stage, listed in files.items()}
+    return {stage: ones for stage, ones in shared.items() if ones}
+
+
+def _split_files(config: Config, stage: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The cases of a split, whatever arguments chose them: id and image files."""
     dataset = DATASETS.build(dict(config[f'{stage}_dataloader']['dataset'], lazy_init=True))
     if not isinstance(dataset, VolumeDataset):
         raise ValueError(f'{stage}_dataloader.dataset must be a VolumeDataset, got {type(dataset).__name__}')
     dataset.read_list()
-    return see_images((str(record['case']), image_paths(record)) for record in dataset.data_list)
-
-
-def leaks(seen: Sequence[SeenImage], config: Config, stages: Sequence[str] = SCORED) -> dict[str, list[SharedImage]]:
-    """The images of the pretraining that are scored by a config, by split; a list that serves twice is read once."""
-    shared: dict[str, list[SharedImage]] = {}
-    known: dict[str, list[SharedImage]] = {}
-    for stage in stages:
-        if not config.get(f'{stage}_dataloader'):
-            continue
-        dataset = config[f'{stage}_dataloader']['dataset']
-        same = repr([dataset.get(key) for key in ('type', 'ann_file', 'data_root', 'split', 'cases')])
-        if same not in known:
-            known[same] = shared_images(seen, split_images(config, stage))
-        if known[same]:
-            shared[stage] = known[same]
-    return shared
+    return [(str(record['case']), tuple(image_paths(record))) for record in dataset.data_list]
 
 
 def refuse_leaks(shared: dict[str, list[SharedImage]], weights: object) -> None:

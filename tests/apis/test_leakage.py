@@ -91,6 +91,28 @@ def test_leaks_are_told_by_split(leaky: Path, pretrained: Path, tmp_path: Path) 
     assert {stage: len(found) for stage, found in leaks(seen, config, ['train', 'val']).items()} == {'train': 4}
 
 
+@pytest.mark.parametrize(
+    ('val', 'test'),
+    [
+        (dict(split='training', part=(0.0, 0.5)), dict(split='training', part=(0.5, 1.0))),
+        (dict(split='validation'), dict(split='validation', unlabelled_split='training')),
+        (dict(split='training', cases=('image0',)), dict(split='training', cases=('image0', 'image1'))),
+    ],
+    ids=['parts', 'unlabelled', 'cases'],
+)
+def test_no_split_is_taken_for_another_of_the_same_list(
+    val: dict[str, Any], test: dict[str, Any], nifti_dataset: Path, tmp_path: Path
+) -> None:
+    config = run_config(nifti_dataset, tmp_path / 'x', medcontext=False)
+    config.val_dataloader.dataset.update(val)
+    config.test_dataloader.dataset.update(test)
+    in_val = {image.voxels for image in split_images(config, 'val')}
+    seen = [image for image in split_images(config, 'test') if image.voxels not in in_val]
+    assert seen
+    assert [one.found for one in leaks(seen, config)['test']] == seen
+    assert leaks(seen, config) == leaks(seen, config, ['test'])
+
+
 def test_weights_that_say_nothing_of_their_images_are_told_apart(
     pretrained: Path, nifti_dataset: Path, tmp_path: Path
 ) -> None:
