@@ -15,12 +15,15 @@ from mmengine.config import Config
 from monai.networks.nets import SwinUNETR
 from torch import Tensor
 
+from medctx3d.engine import load_config
 from medctx3d.engine.checkpoint import CheckpointError
 from medctx3d.engine.weights import load_pretrained, read_source
+from medctx3d.export.passport import _from_config
 from medctx3d.registry import MODELS
 from medctx3d.utils.data_manifest import SeenImage, write_manifest
-from medctx3d.utils.weights_file import file_digest, read_metadata, read_weights
+from medctx3d.utils.weights_file import file_digest, read_metadata, read_weights, weights_digest
 
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SWIN = dict(feature_size=12, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), window_size=2)
 SEEN = [SeenImage('one', 'one.nii.gz', 'a' * 64, 'b' * 64)]
 
@@ -134,6 +137,46 @@ def test_a_run_states_its_own_preparation_and_method(tmp_path: Path) -> None:
     for name, value in teacher.items():
         assert torch.equal(weights[name.replace('teacher.module.', 'network.')], value)
     assert read_source(path).facts['spacing'] == [1.0, 1.0, 2.0]
+
+
+METHODS = {  # pretraining: method, what the network saw (voxels), and whether volumes were resized
+    'voco/unet_hippocampus_paper': ('VoCo', [16, 16, 16], True),
+    'voco/unet_hippocampus_v1': ('VoCo', [16, 16, 16], True),
+    'voco/unet_hippocampus_v2': ('VoCo', [16, 16, 16], True),
+    'volume_fusion/unet_hippocampus': ('Volume Fusion', [24, 40, 24], False),
+    'lrc/unet_hippocampus_moco': ('LRC on MoCo', [24, 32, 24], False),
+    'lrc/unet_hippocampus_voco': ('LRC on VoCo', [24, 32, 24], True),
+    'pretraining/unet_hippocampus_masked_autoencoder': ('MaskedAutoencoder', [32, 48, 32], False),
+    'pretraining/unet_hippocampus_image_restoration': ('ImageRestoration', [32, 48, 32], False),
+    'pretraining/unet_hippocampus_moco': ('MoCo', [24, 32, 24], False),
+    'pretraining/unet_hippocampus_simclr': ('SimCLR', [24, 32, 24], False),
+}
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_a_pretraining_states_its_method_and_what_the_encoder_saw(name: str, tmp_path: Path) -> None:
+    config = load_config(CONFIGS / f'{name}.py')
+    model = MODELS.build(config.model)
+    file, tuning = tmp_path / 'iter_1.pth', CONFIGS / name.replace('/', '/finetune_')
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)), file)
+    whose = ['--weights-of', 'student'] if any('teacher.module.' in key for key in model.state_dict()) else []
+    convert(file, tuning.with_suffix('.py'), '--out', tmp_path / 'out', *whose)
+    header = read_metadata(only(tmp_path / 'out'))
+    method, window, resized = METHODS[name]
+    assert header['method'] == method
+    assert json.loads(header['window']) == window
+    assert header['orientation'] == 'RAS'
+    assert header['data'] == 'HippocampusDataset'
+    assert [step['type'] for step in json.loads(header['intensity'])] == ['monai.transforms.NormalizeIntensityd']
+    spacing = 'differs: every volume resized to [32, 48, 32] voxels' if resized else '[1.0, 1.0, 1.0]'
+    assert header['spacing'] == spacing
+    assert header['weights_sha256'] == weights_digest(read_weights(only(tmp_path / 'out')))
+
+
+def test_images_without_a_list_are_stated_too(tmp_path: Path) -> None:
+    config = load_config(CONFIGS / 'volume_fusion/unet_hippocampus.py')  # its validation has a list
+    config.train_dataloader.dataset = dict(type='UnlabelledDataset', load_pipeline=[], pipeline=[])
+    assert _from_config(config)['data'] == 'UnlabelledDataset'
 
 
 def test_a_published_model_carries_the_images_it_was_trained_on(tmp_path: Path) -> None:
