@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmengine.config import Config
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import few, image_paths
 from medctx3d.registry import DATASETS
-from medctx3d.utils.data_manifest import (
-    FILE_NAME,
-    SeenImage,
-    SharedImage,
-    from_rows,
-    read_manifest,
-    see_images,
-    shared_images,
-)
-from medctx3d.utils.weights_file import read_metadata
+from medctx3d.utils.data_manifest import SeenImage, SharedImage, see_images, shared_images
 
 SCORED = ('val', 'test')
 
@@ -35,32 +24,6 @@ class LeakageError(ValueError):
     def __init__(self, message: str, shared: dict[str, list[SharedImage]]) -> None:
         super().__init__(message)
         self.shared = shared
-
-
-def manifest_of(path: str | Path) -> list[SeenImage] | None:
-    """The images that weights were trained on, as far as anybody wrote them down.
-
-    Args:
-        path: A manifest (``.json``), converted weights whose header holds one, or a checkpoint beside whose file a
-            ``data_manifest.json`` lies.
-
-    Returns:
-        The images; None where there is no manifest.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The manifest cannot be read.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist: name weights, or a data manifest')
-    if path.suffix == '.json':
-        return read_manifest(path)
-    stated = read_metadata(path).get('data_manifest') if path.suffix == '.safetensors' else None
-    if stated:
-        return from_rows(json.loads(stated), path)
-    beside = path.with_name(FILE_NAME)
-    return read_manifest(beside) if beside.is_file() else None
 
 
 def split_images(config: Config, stage: str) -> list[SeenImage]:
@@ -108,7 +71,8 @@ def refuse_leaks(shared: dict[str, list[SharedImage]], weights: object) -> None:
     )
     raise LeakageError(
         f'the pretraining of {weights} saw images that are scored here: {told}. Take them out of the split, use '
-        'other weights, or say that it is meant: allow_leakage=True in init_cfg (--allow-leakage)',
+        "other weights, or say that it is meant: init_cfg=dict(type='PretrainedWeights', ..., allow_leakage=True) "
+        '(tools/check_leakage.py: --allow-leakage)',
         shared,
     )
 
