@@ -15,6 +15,7 @@ from mmengine.config import Config
 from monai.networks.nets import SwinUNETR
 from torch import Tensor
 
+from medctx3d import load_weights
 from medctx3d.engine import load_config
 from medctx3d.engine.checkpoint import CheckpointError
 from medctx3d.engine.weights import load_pretrained, read_source
@@ -82,6 +83,7 @@ def test_published_weights_become_a_file_that_says_what_it_is(
     assert json.loads(header['architecture'])['backbone']['type'] == 'SwinUNETREncoder'
     assert (header['source_file'], header['source_sha256']) == (file.name, file_digest(file))
     assert len(read_weights(path)) == len(state)
+    assert header['weights_sha256'] == weights_digest(read_weights(path))
 
     told = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
     assert sorted(entry['source'] for entry in told['tensors']) == sorted(state)
@@ -94,6 +96,22 @@ def test_published_weights_become_a_file_that_says_what_it_is(
     report = load_pretrained(network, path, part='encoder')
     assert not report.of('missing', 'unused', 'reshaped')
     assert torch.equal(network.backbone.encoder10.layer.conv1.conv.weight, state['encoder10.layer.conv1.conv.weight'])
+
+
+def test_a_converted_network_with_convolution_blocks_computes_what_monai_does(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = SwinUNETR(in_channels=1, out_channels=3, use_v2=True, **SWIN).eval()
+    torch.save(dict(state_dict=theirs.state_dict()), tmp_path / 'model.pt')
+    config = swin_config(tmp_path, use_v2=True)
+    whole = ['--part', 'encoder_decoder', '--patch-merging', 'current']
+    convert(tmp_path / 'model.pt', config, '--out', tmp_path / 'out', *whole)
+    ours = MODELS.build(Config.fromfile(str(config)).model.network).eval()
+    image = torch.rand(1, 1, 64, 32, 32)
+    with torch.no_grad():
+        expected = theirs(image)
+        assert not torch.allclose(ours(image).logits[0], expected, atol=1e-2)
+        load_weights(ours, only(tmp_path / 'out'))
+        assert torch.allclose(ours(image).logits[0], expected, atol=1e-5)
 
 
 def test_converted_weights_keep_their_order_of_patch_merging(tmp_path: Path) -> None:
