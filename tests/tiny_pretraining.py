@@ -18,7 +18,7 @@ METHODS = {
         type='VoCo',
         network=EMBEDDING,
         crops=CROPS,
-        criterion=dict(type='VoCoLoss', form='joint', regular_power=1),
+        criterion=dict(type='VoCoLoss', form='joint', regular='absolute'),
     ),
     'voco_v1': dict(
         type='VoCo',

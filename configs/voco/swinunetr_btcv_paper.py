@@ -30,7 +30,7 @@ model = dict(
         levels=(5,),
     ),
     crops=dict(type='PositionCrops', grid=(4, 4, 1), base_size=(96, 96, 96), out_size=(64, 64, 64), num_drawn=4),
-    criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular_power=1),
+    criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular='absolute'),
 )
 custom_hooks = [
     dict(type='DataManifestHook'),

@@ -19,7 +19,7 @@ model = dict(
         levels=(3,),
     ),
     crops=dict(type='PositionCrops', grid=(2, 3, 2), base_size=(16, 16, 16), shift_prob=0.1),
-    criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular_power=1),
+    criterion=dict(type='VoCoLoss', prediction='one_way', form='joint', regular='absolute'),
 )
 custom_hooks = [
     dict(type='DataManifestHook'),

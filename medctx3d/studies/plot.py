@@ -17,6 +17,7 @@ from medctx3d.utils.atomic import atomic_path
 _COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 _MARKS = ('o', 's', '^', 'D', 'v', 'P', 'X')
 _DASHES = ('-', '--', '-.')
+_MOST_BANDS = 6  # arms; the bands of more hide one another
 _DPI = 150
 _GAP = 0.06  # least distance of two names, as a part of the axis
 _SPREAD = 0.3  # of the arms' points side by side, where 1 is the distance of two numbers of volumes
@@ -33,7 +34,7 @@ class _Line(NamedTuple):
 
 
 def draw_curves(file: Path, cells: Sequence[Cell], *, volumes: int, heading: str = 'mean Dice') -> None:
-    """Draw one line per arm with its 95 % interval as bar and band, each line named at its right end.
+    """Draw one line per arm with its 95 % interval as bar and, for few arms, band, each line named at its right end.
 
     Args:
         file: PNG to write.
@@ -50,7 +51,8 @@ def draw_curves(file: Path, cells: Sequence[Cell], *, volumes: int, heading: str
     for number, (arm, shift) in enumerate(zip(arms, shifts, strict=True)):
         found = sorted((cell for cell in cells if cell.arm == arm), key=_shots)
         line = _Line(arm, *line_style(number), found[-1].mean)
-        _draw(axes, line, found, [shots.index(_shots(cell)) + float(shift) for cell in found])
+        places = [shots.index(_shots(cell)) + float(shift) for cell in found]
+        _draw(axes, line, found, places, banded=len(arms) <= _MOST_BANDS)
         lines.append(line)
     axes.set_xticks(range(len(shots)), [f'all ({count})' if count == volumes else str(count) for count in shots])
     axes.set_xlim(-_SPREAD, len(shots) - 1 + _SPREAD)
@@ -79,19 +81,20 @@ def _shots(cell: Cell) -> int:
     return int(cell.setting.rpartition('-')[2])
 
 
-def _draw(axes: Axes, line: _Line, cells: Sequence[Cell], places: Sequence[float]) -> None:
+def _draw(axes: Axes, line: _Line, cells: Sequence[Cell], places: Sequence[float], *, banded: bool) -> None:
     means = [cell.mean for cell in cells]
     low, high = [cell.interval.low for cell in cells], [cell.interval.high for cell in cells]
     axes.plot(places, means, color=line.colour, marker=line.mark, linestyle=line.dash, markersize=5)
     axes.vlines(places, low, high, color=line.colour, linewidth=1.2)
-    axes.fill_between(places, low, high, color=line.colour, alpha=0.07, linewidth=0)
+    if banded:
+        axes.fill_between(places, low, high, color=line.colour, alpha=0.07, linewidth=0)
 
 
 def _caption(cells: Sequence[Cell]) -> str:
     seeds = {len(cell.seed_means) for cell in cells}
     told = '-'.join(map(str, sorted({min(seeds), max(seeds)})))
     cases = max(cell.cases for cell in cells)
-    return f'bars and bands: 95 % bootstrap over {cases} test cases, each averaged over {told} seed(s)'
+    return f'bars: 95 % bootstrap over {cases} test cases, each averaged over {told} seed(s)'
 
 
 def _name(axes: Axes, lines: Sequence[_Line]) -> None:

@@ -11,7 +11,7 @@ from medctx3d.models.losses import VoCoLoss
 from medctx3d.models.views import grid_overlap
 
 FORMS = {
-    'paper': dict(prediction='one_way', form='joint', regular_power=1),
+    'paper': dict(prediction='one_way', form='joint', regular='absolute'),
     'cvpr_code': dict(prediction='one_way', form='square', weighting='uniform'),
     'v1': dict(prediction='symmetric', form='square', detach_regular=True),
     'v2': dict(prediction='one_way', form='log', detach_regular=True, inter_volume=True),
@@ -28,8 +28,12 @@ def drawn(volumes=2, crops=3, grid=(2, 2, 1), width=8, seed=0):
     return [row.requires_grad_() for row in rows], grid_overlap(starts, grid, (8, 8, 8))
 
 
+def cosine(a, b):
+    return float(a @ b / (a.norm() * b.norm()))
+
+
 def cut_cosine(a, b):
-    return max(0.0, float(a @ b / (a.norm() * b.norm())))
+    return max(0.0, cosine(a, b))
 
 
 def score_by_loops(overlap, found, form, weighting, eps=1e-6):
@@ -49,7 +53,7 @@ def score_by_loops(overlap, found, form, weighting, eps=1e-6):
     return top / (bottom + eps), negative / (empty + eps)
 
 
-def loss_by_loops(rows, overlap, prediction, form, weighting='overlap', regular_power=2, inter_volume=False, **_):
+def loss_by_loops(rows, overlap, prediction, form, weighting='overlap', regular='square', inter_volume=False, **_):
     """The sum of all terms, by the sheet's formulas, one pair of vectors at a time."""
     crops, bases, taught_crops, taught_bases = (row.detach() for row in rows)
     volumes, per_volume, cells = overlap.shape
@@ -65,7 +69,10 @@ def loss_by_loops(rows, overlap, prediction, form, weighting='overlap', regular_
             found = [[(a + b) / 2 for a, b in zip(*pair, strict=True)] for pair in zip(found, other, strict=True)]
         sums += sum(score_by_loops(overlap[i].tolist(), found, form, weighting))
         pairs = [(a, b) for a in range(cells) for b in range(a + 1, cells)]
-        sums += sum(cut_cosine(bases[i, a], bases[i, b]) ** regular_power for a, b in pairs) / len(pairs)
+        if regular == 'absolute':
+            sums += sum(abs(cosine(bases[i, a], bases[i, b])) for a, b in pairs) / len(pairs)
+        else:
+            sums += sum(cut_cosine(bases[i, a], bases[i, b]) ** 2 for a, b in pairs) / len(pairs)
         if inter_volume:
             following = (i + 1) % volumes
             wanted = between(taught_crops, taught_bases, j=following)
@@ -124,6 +131,14 @@ def test_embeddings_that_are_all_alike_pay_in_the_regular_term():
     _, overlap = drawn()
     terms = VoCoLoss()(*rows, overlap)
     assert terms['loss_regular'].item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(('regular', 'paid'), [('square', 0.0), ('absolute', 1.0)])
+def test_opposite_bases_pay_in_the_paper_and_not_in_the_released_code(regular, paid):
+    _, overlap = drawn(grid=(2, 1, 1))
+    crops, bases = torch.ones(2, 3, 4), torch.tensor([1.0, -1.0])[None, :, None].expand(2, 2, 4)
+    terms = VoCoLoss(regular=regular)(crops, bases, crops, bases, overlap)
+    assert terms['loss_regular'].item() == pytest.approx(paid)
 
 
 def test_the_logged_floor_is_the_best_of_the_constants_on_the_same_overlaps():
@@ -191,7 +206,7 @@ def test_one_volume_has_no_neighbour():
 
 
 @pytest.mark.parametrize(
-    'wrong', [dict(form='cubic'), dict(prediction='both'), dict(weighting=''), dict(regular_power=3)]
+    'wrong', [dict(form='cubic'), dict(prediction='both'), dict(weighting=''), dict(regular='cubic')]
 )
 def test_an_unknown_choice_is_refused_with_the_known_ones(wrong):
     with pytest.raises(ValueError, match=f'{next(iter(wrong))} must be one of'):

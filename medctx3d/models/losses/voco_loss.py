@@ -14,6 +14,7 @@ from medctx3d.typing import Terms
 Prediction = Literal['one_way', 'symmetric']
 Form = Literal['joint', 'square', 'log']
 Weighting = Literal['overlap', 'uniform']
+Regular = Literal['square', 'absolute']
 EPSILON = 1e-6
 
 
@@ -30,12 +31,13 @@ class VoCoLoss(nn.Module):
                         uniform   mean over y > 0 of -log(1 - |y - l| + e)
         loss_negative   square    mean over y = 0 of l^2
                         log       mean over y = 0 of -log(1 - l + e)
-        loss_regular    mean over i < j of c(b_i, b_j)^p
+        loss_regular    square    mean over i < j of max(0, cos(b_i, b_j))^2
+                        absolute  mean over i < j of |cos(b_i, b_j)|
         loss_inter      as the two above, with the teacher's l to the bases of the next volume for y
 
     ``form='joint'`` is the paper's text: the mean of ``-log(1 - |y - l| + e)`` over all bases, positive or not, and no
-    ``loss_negative``. The cosine is cut at 0 in every form, or the logarithm would not exist; the text has no such
-    cut.
+    ``loss_negative``; its regular term is ``absolute``. The predictions are cut at 0 in every form; the text has no
+    such cut, and its logarithm does not exist where :math:`|y - l| \ge 1`.
 
     Beside the terms, for the log: ``prediction``, what position and negative terms sum to; ``floor_constant`` and
     ``floor_zero``, what the best constant l and l = 0 everywhere would score on the same overlaps;
@@ -46,7 +48,7 @@ class VoCoLoss(nn.Module):
         prediction: How l is made.
         form: Of the negative term, or ``joint``.
         weighting: Of the positive term.
-        regular_power: p.
+        regular: Whether opposite bases are as good as unrelated ones (``square``) or pay (``absolute``).
         detach_regular: Let the gradient of a pair reach its first base alone, as the released code does.
         inter_volume: Add the term between volumes, which needs a teacher and two volumes.
 
@@ -60,7 +62,7 @@ class VoCoLoss(nn.Module):
         prediction: Prediction = 'one_way',
         form: Form = 'log',
         weighting: Weighting = 'overlap',
-        regular_power: Literal[1, 2] = 2,
+        regular: Regular = 'square',
         detach_regular: bool = False,
         inter_volume: bool = False,
     ) -> None:
@@ -69,14 +71,14 @@ class VoCoLoss(nn.Module):
             ('prediction', prediction, Prediction),
             ('form', form, Form),
             ('weighting', weighting, Weighting),
-            ('regular_power', regular_power, Literal[1, 2]),
+            ('regular', regular, Regular),
         ):
             if value not in get_args(known):
                 raise ValueError(f'VoCoLoss: {name} must be one of {get_args(known)}, got {value!r}')
         self.prediction = prediction
         self.form = form
         self.weighting = weighting
-        self.regular_power = regular_power
+        self.regular = regular
         self.detach_regular = detach_regular
         self.inter_volume = inter_volume
 
@@ -145,8 +147,8 @@ class VoCoLoss(nn.Module):
         """How alike the bases of a volume are, unit rows (N, B, D)."""
         first, second = torch.triu_indices(bases.shape[1], bases.shape[1], offset=1, device=bases.device)
         others = bases.detach() if self.detach_regular else bases
-        alike = (bases[:, first] * others[:, second]).sum(dim=-1).clamp_min(0)
-        return (alike**self.regular_power).mean()
+        alike = (bases[:, first] * others[:, second]).sum(dim=-1)
+        return (alike.abs() if self.regular == 'absolute' else alike.clamp_min(0).square()).mean()
 
     def _inter(self, crops: Tensor, bases: Tensor, taught_crops: Tensor, taught_bases: Tensor) -> Tensor:
         """Agree with the teacher on the similarity to the bases of the next volume of the batch."""
