@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from medctx3d.apis.leakage import SCORED, leaks, manifest_of, refuse_leaks
+from medctx3d.apis.leakage import SCORED, leaks, refuse_leaks
 from medctx3d.engine.launch import open_config
+from medctx3d.engine.weights import manifest_of
 from medctx3d.utils.atomic import atomic_path
 from medctx3d.utils.command_line import add_config_options, run_tool
 

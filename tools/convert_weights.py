@@ -18,7 +18,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from medctx3d.apis.leakage import manifest_of
 from medctx3d.engine.launch import open_config
 from medctx3d.engine.weights import (
     MIN_COVERAGE,
@@ -26,6 +25,7 @@ from medctx3d.engine.weights import (
     CoverageError,
     WeightsReport,
     examine,
+    manifest_of,
     read_source,
     target_of,
 )

@@ -19,9 +19,8 @@ from typing import Any
 from torch import nn
 
 from medctx3d.apis.inference_dataset import inference_dataset
-from medctx3d.apis.leakage import manifest_of
 from medctx3d.engine.launch import open_config
-from medctx3d.engine.weights import merge_order
+from medctx3d.engine.weights import manifest_of, merge_order
 from medctx3d.export import deployed_config, deployed_weights, describe, publish
 from medctx3d.registry import MODELS
 from medctx3d.utils.command_line import add_config_options, run_tool

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmengine.config import Config
 
 from medctx3d.datasets import VolumeDataset
 from medctx3d.datasets.checks import few, image_paths
 from medctx3d.registry import DATASETS
-from medctx3d.utils.data_manifest import (
-    FILE_NAME,
-    SeenImage,
-    SharedImage,
-    from_rows,
-    read_manifest,
-    see_images,
-    shared_images,
-)
-from medctx3d.utils.weights_file import read_metadata
+from medctx3d.utils.data_manifest import SeenImage, SharedImage, see_images, shared_images
 
 SCORED = ('val', 'test')
 
@@ -37,32 +26,6 @@ class LeakageError(ValueError):
         self.shared = shared
 
 
-def manifest_of(path: str | Path) -> list[SeenImage] | None:
-    """The images that weights were trained on, as far as anybody wrote them down.
-
-    Args:
-        path: A manifest (``.json``), converted weights whose header holds one, or a checkpoint beside whose file a
-            ``data_manifest.json`` lies.
-
-    Returns:
-        The images; None where there is no manifest.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The manifest cannot be read.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist: name weights, or a data manifest')
-    if path.suffix == '.json':
-        return read_manifest(path)
-    stated = read_metadata(path).get('data_manifest') if path.suffix == '.safetensors' else None
-    if stated:
-        return from_rows(json.loads(stated), path)
-    beside = path.with_name(FILE_NAME)
-    return read_manifest(beside) if beside.is_file() else None
-
-
 def split_images(config: Config, stage: str) -> list[SeenImage]:
     """The images of a split of a config, hashed.
 
@@ -74,27 +37,25 @@ def split_images(config: Config, stage: str) -> list[SeenImage]:
         ValueError: The data set has no list of files, or a file is no volume.
         OSError: A list or a file is missing.
     """
+    return see_images(_split_files(config, stage))
+
+
+def leaks(seen: Sequence[SeenImage], config: Config, stages: Sequence[str] = SCORED) -> dict[str, list[SharedImage]]:
+    """The images of the pretraining that are scored by a config, by split; a file that serves twice is read once."""
+    files = {stage: _split_files(config, stage) for stage in stages if config.get(f'{stage}_dataloader')}
+    cases = dict.fromkeys(case for listed in files.values() for case in listed)
+    found = {case: shared_images(seen, see_images([case])) for case in cases}
+    shared = {stage: [one for case in listed for one in found[case]] for stage, listed in files.items()}
+    return {stage: ones for stage, ones in shared.items() if ones}
+
+
+def _split_files(config: Config, stage: str) -> list[tuple[str, tuple[str, ...]]]:
+    """The cases of a split, whatever arguments chose them: id and image files."""
     dataset = DATASETS.build(dict(config[f'{stage}_dataloader']['dataset'], lazy_init=True))
     if not isinstance(dataset, VolumeDataset):
         raise ValueError(f'{stage}_dataloader.dataset must be a VolumeDataset, got {type(dataset).__name__}')
     dataset.read_list()
-    return see_images((str(record['case']), image_paths(record)) for record in dataset.data_list)
-
-
-def leaks(seen: Sequence[SeenImage], config: Config, stages: Sequence[str] = SCORED) -> dict[str, list[SharedImage]]:
-    """The images of the pretraining that are scored by a config, by split; a list that serves twice is read once."""
-    shared: dict[str, list[SharedImage]] = {}
-    known: dict[str, list[SharedImage]] = {}
-    for stage in stages:
-        if not config.get(f'{stage}_dataloader'):
-            continue
-        dataset = config[f'{stage}_dataloader']['dataset']
-        same = repr([dataset.get(key) for key in ('type', 'ann_file', 'data_root', 'split', 'cases')])
-        if same not in known:
-            known[same] = shared_images(seen, split_images(config, stage))
-        if known[same]:
-            shared[stage] = known[same]
-    return shared
+    return [(str(record['case']), tuple(image_paths(record))) for record in dataset.data_list]
 
 
 def refuse_leaks(shared: dict[str, list[SharedImage]], weights: object) -> None:
@@ -110,7 +71,8 @@ def refuse_leaks(shared: dict[str, list[SharedImage]], weights: object) -> None:
     )
     raise LeakageError(
         f'the pretraining of {weights} saw images that are scored here: {told}. Take them out of the split, use '
-        'other weights, or say that it is meant: allow_leakage=True in init_cfg (--allow-leakage)',
+        "other weights, or say that it is meant: init_cfg=dict(type='PretrainedWeights', ..., allow_leakage=True) "
+        '(tools/check_leakage.py: --allow-leakage)',
         shared,
     )
 

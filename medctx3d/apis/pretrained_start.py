@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 from mmengine.config import Config
 from torch import nn
 
-from medctx3d.apis.leakage import leaks, manifest_of, refuse_leaks
-from medctx3d.engine.weights import PretrainedWeights
-from medctx3d.registry import WEIGHT_INITIALIZERS
+from medctx3d.apis.leakage import leaks, refuse_leaks
+from medctx3d.engine.weights import CoverageError, manifest_of, pretrained_parts
 
 
 def settle_pretrained(config: Config, model: nn.Module) -> list[str]:
-    """Refuse pretrained weights that do not fit, or whose pretraining saw what is scored here.
+    """Refuse pretrained weights that do not fit, or whose training saw what is scored here.
+
+    Of weights that do not fit, the whole report is printed. The checkpoint in ``load_from`` is asked for its images
+    too.
 
     Args:
         config: Its val and test splits are compared with the images of the pretraining.
@@ -29,32 +30,26 @@ def settle_pretrained(config: Config, model: nn.Module) -> list[str]:
             :class:`~medctx3d.apis.leakage.LeakageError`.
     """
     told = []
-    for module, pretrained in _pretrained(model):
-        told.append(f'pretrained weights: {pretrained.examine(module).summary()}')
-        seen = manifest_of(pretrained.checkpoint)
-        if seen is None:
-            told.append(
-                f'{pretrained.checkpoint} does not say which images it was trained on: whether one of them is scored '
-                'here is not known'
-            )
-            continue
-        shared = leaks(seen, config)
-        if not pretrained.allow_leakage:
-            refuse_leaks(shared, pretrained.checkpoint)
-        count = sum(map(len, shared.values()))
-        told.append(
-            f'{count} of the {len(seen)} images of the pretraining are scored here'
-            + (', which allow_leakage=True allows' if count else '')
-        )
+    for module, pretrained in pretrained_parts(model):
+        try:
+            told.append(f'pretrained weights: {pretrained.examine(module).summary()}')
+        except CoverageError as error:
+            error.report.show()
+            raise
+        told.append(_settle_leakage(config, pretrained.checkpoint, allowed=pretrained.allow_leakage))
+    if config.get('load_from'):
+        told.append(_settle_leakage(config, config.load_from, allowed=False))
     return told
 
 
-def _pretrained(model: nn.Module) -> Iterator[tuple[nn.Module, PretrainedWeights]]:
-    """Each module that begins with pretrained weights; the teacher copies the student and is passed over."""
-    for name, module in model.named_modules():
-        settings: Any = getattr(module, 'init_cfg', None)
-        if not settings or name.startswith('teacher.'):
-            continue
-        for one in [settings] if isinstance(settings, dict) else settings:
-            if one['type'] in ('PretrainedWeights', PretrainedWeights):
-                yield module, WEIGHT_INITIALIZERS.build(dict(one))
+def _settle_leakage(config: Config, checkpoint: str | Path, *, allowed: bool) -> str:
+    seen = manifest_of(checkpoint)
+    if seen is None:
+        return f'{checkpoint} does not say which images it was trained on: nobody knows whether one is scored here'
+    shared = leaks(seen, config)
+    if not allowed:
+        refuse_leaks(shared, checkpoint)
+    count = sum(map(len, shared.values()))
+    return f'{count} of the {len(seen)} images of the pretraining are scored here' + (
+        ', which allow_leakage=True allows' if count else ''
+    )

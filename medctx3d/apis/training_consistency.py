@@ -8,7 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from torch import nn
 
-from medctx3d.engine.hooks import EMATeacherHook, RampUpHook
+from medctx3d.engine.hooks import EMATeacherHook, FreezeHook, RampUpHook
+from medctx3d.engine.hooks.freeze_hook import absent_modules
 from medctx3d.models.heads import RegionContrastHead
 from medctx3d.models.preprocessors import VolumeFusionPreprocessor
 from medctx3d.models.selfsup import LRC
@@ -27,6 +28,7 @@ def training_problems(config: Config, model: nn.Module) -> Iterator[str]:
     """
     yield from _teacher_problems(config, model)
     yield from _ramp_problems(config, model)
+    yield from _freeze_problems(config, model)
     yield from _sampler_problems(config)
     yield from _region_problems(config, model)
     yield from _fusion_problems(config, model)
@@ -60,6 +62,15 @@ def _ramp_problems(config: Config, model: nn.Module) -> Iterator[str]:
                 f'custom_hooks has RampUpHook for the auxiliary head {name!r}, the model has {heads or "none"}: set '
                 'its head=, or drop the hook'
             )
+
+
+def _freeze_problems(config: Config, model: nn.Module) -> Iterator[str]:
+    for hook in config.get('custom_hooks') or []:
+        if issubclass(_hook_class(hook), FreezeHook):
+            frozen = HOOKS.build(dict(hook)) if isinstance(hook, dict) else hook
+            problem = absent_modules(model, frozen.modules)
+            if problem:
+                yield f'custom_hooks has {problem}'
 
 
 def _sampler_problems(config: Config) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from medctx3d.typing import Size3
 from medctx3d.utils.weights_file import weights_digest
 from medctx3d.version import __version__
 
+DEPLOYED = ('test', 'val')
 _INTENSITY = ('ScaleIntensity', 'NormalizeIntensity', 'ThresholdIntensity', 'ClipIntensity', 'HistogramNormalize')
 
 
@@ -42,14 +43,19 @@ def describe(network: nn.Module, config: Config, metainfo: Mapping[str, Any]) ->
     )
 
 
-def preparation(config: Config) -> dict[str, Any]:
-    """How a config prepares volumes: ``data``, ``orientation``, ``spacing``, ``intensity``, ``preprocessing``."""
-    steps = load_pipeline(config)
+def preparation(config: Config, stages: Sequence[str] = DEPLOYED) -> dict[str, Any]:
+    """How a config prepares volumes: ``data``, ``orientation``, ``spacing``, ``intensity``, ``preprocessing``.
+
+    Args:
+        config: With a data loader for one of ``stages``.
+        stages: Whose data set is asked, the first that there is.
+    """
+    steps = load_pipeline(config, stages)
     return dict(
-        data=str(_dataset(config).get('type', '')),
+        data=str(dataset_of(config, stages).get('type', '')),
         orientation=_argument(steps, 'Orientationd', 'axcodes'),
         spacing=_argument(steps, 'Spacingd', 'pixdim'),
-        intensity=[step for step in steps if _name(step).startswith(_INTENSITY)],
+        intensity=[step for step in steps if step_name(step).startswith(_INTENSITY)],
         preprocessing=steps,
     )
 
@@ -74,19 +80,21 @@ def window_of(config: Config) -> Size3:
     return x, y, z
 
 
-def load_pipeline(config: Config) -> list[dict[str, Any]]:
-    """The load pipeline of the config's test (or validation) data set, as plain data."""
-    return json.loads(json.dumps(list(_dataset(config).get('load_pipeline') or ())))
+def load_pipeline(config: Config, stages: Sequence[str] = DEPLOYED) -> list[dict[str, Any]]:
+    """The load pipeline of the data set of the first of ``stages`` that a config has, as plain data."""
+    return json.loads(json.dumps(list(dataset_of(config, stages).get('load_pipeline') or ())))
 
 
-def _dataset(config: Config) -> Mapping[str, Any]:
-    loader = config.get('test_dataloader') or config.get('val_dataloader') or {}
-    return loader.get('dataset') or {}
+def dataset_of(config: Config, stages: Sequence[str] = DEPLOYED) -> Mapping[str, Any]:
+    """The config of the data set of the first of ``stages`` that a config has; empty if it has none."""
+    loaders = (config.get(f'{stage}_dataloader') for stage in stages)
+    return next((loader.get('dataset') or {} for loader in loaders if loader), {})
 
 
-def _name(step: Mapping[str, Any]) -> str:
+def step_name(step: Mapping[str, Any]) -> str:
+    """The name of a transform, without its package."""
     return str(step['type']).rpartition('.')[2]
 
 
 def _argument(steps: list[dict[str, Any]], name: str, argument: str) -> Any:
-    return next((step.get(argument) for step in steps if _name(step) == name), None)
+    return next((step.get(argument) for step in steps if step_name(step) == name), None)

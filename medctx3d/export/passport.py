@@ -11,13 +11,14 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from medctx3d.engine.weights import Source, Target, WeightsReport, merge_order
-from medctx3d.export.description import as_text, preparation
+from medctx3d.export.description import as_text, dataset_of, preparation, step_name
 from medctx3d.utils.data_manifest import SeenImage, as_rows
 from medctx3d.utils.weights_file import file_digest, weights_digest, write_weights
 from medctx3d.version import __version__
 
 STATED = ('method', 'data', 'spacing', 'orientation', 'window', 'intensity', 'licence')
 NOT_STATED = 'not stated'
+TRAINED = ('train', 'test', 'val')  # whose volumes weights have seen; published configs have no train
 
 
 def passport(
@@ -89,11 +90,36 @@ def write_converted(
 
 def _from_config(config: Config) -> dict[str, Any]:
     """What a config says of the training that it is the record of."""
-    model = config.get('model') or {}
-    heads = [head.get('type', '') for head in (model.get('auxiliary') or {}).values()]
-    found = dict(
-        preparation(config) if config.get('val_dataloader') or config.get('test_dataloader') else {},
-        method=' with '.join([str(model.get('type', '')), *heads]),
-        window=(model.get('inferer') or {}).get('roi_size'),
-    )
+    found = dict(preparation(config, TRAINED), method=_method(config.get('model') or {}), window=_window(config))
+    resized = [step['spatial_size'] for step in _draws(config) if step_name(step).startswith('Resize')]
+    if resized:
+        found['spacing'] = f'differs: every volume resized to {list(resized[-1])} voxels'
     return {key: value for key, value in found.items() if value}
+
+
+def _method(model: Mapping[str, Any]) -> str:
+    """Volume Fusion is a segmentor whose truth is made by its preprocessor, and LRC a term beside another method."""
+    fused = (model.get('data_preprocessor') or {}).get('type') == 'VolumeFusionPreprocessor'
+    method = 'Volume Fusion' if fused else str(model.get('type', ''))
+    if 'base' in model:
+        method += f' on {_method(model["base"])}'
+    heads = [head.get('type', '') for head in (model.get('auxiliary') or {}).values()]
+    return ' with '.join([method, *heads])
+
+
+def _window(config: Config) -> list[int] | None:
+    """What the network saw: the views that the method cuts, else the window of the segmentor, else the crops."""
+    model = config.get('model') or {}
+    crops, views = model.get('crops') or {}, model.get('views') or {}
+    view = (model.get('data_preprocessor') or {}).get('view') or {}
+    sizes = [crops.get('out_size'), crops.get('base_size'), views.get('size'), view.get('size')]
+    sizes.append((model.get('inferer') or {}).get('roi_size'))
+    for step in reversed(_draws(config)):
+        if 'Crop' in step_name(step) or step_name(step).startswith('Resize'):
+            sizes += [step.get(key) for key in ('size', 'roi_size', 'spatial_size')]
+    return next((list(size) for size in sizes if size), None)
+
+
+def _draws(config: Config) -> list[Mapping[str, Any]]:
+    """The transforms of every draw of the training set."""
+    return list(dataset_of(config, TRAINED).get('pipeline') or ())

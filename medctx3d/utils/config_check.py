@@ -62,7 +62,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 _CONSUMED: dict[str, set[str]] = {  # kind -> keys that the builder takes out before the component sees them
     'OPTIM_WRAPPERS': {'constructor', 'paramwise_cfg'},
-    'PARAM_SCHEDULERS': {'convert_to_iter_based', 'epoch_length'},
+    'PARAM_SCHEDULERS': {'convert_to_iter_based', 'epoch_length', 'begin_share', 'end_share'},
     'LOOPS': {'by_epoch'},
     'HOOKS': {'priority'},
     'WEIGHT_INITIALIZERS': {'name', 'override'},

@@ -75,21 +75,24 @@ def voxel_digest(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def see_images(cases: Iterable[tuple[str, Sequence[str]]]) -> list[SeenImage]:
+def see_images(cases: Iterable[tuple[str, Sequence[str]]], known: Iterable[SeenImage] = ()) -> list[SeenImage]:
     """Hash the images of cases.
 
     Args:
         cases: Id and image paths of each.
+        known: Images hashed before: the voxels of a file with the same SHA-256 are not read again.
 
     Raises:
         OSError: There is no such file.
         ValueError: It is no volume.
     """
-    return [
-        SeenImage(case, Path(path).name, '' if os.path.isdir(path) else file_digest(Path(path)), voxel_digest(path))
-        for case, paths in cases
-        for path in paths
-    ]
+    voxels = {image.sha256: image.voxels for image in known if image.sha256}
+    seen = []
+    for case, paths in cases:
+        for path in paths:
+            sha256 = '' if os.path.isdir(path) else file_digest(Path(path))
+            seen.append(SeenImage(case, Path(path).name, sha256, voxels.get(sha256) or voxel_digest(path)))
+    return seen
 
 
 def shared_images(seen: Iterable[SeenImage], found: Iterable[SeenImage]) -> list[SharedImage]:

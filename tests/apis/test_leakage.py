@@ -15,11 +15,12 @@ from helpers_engine import run_config
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from medctx3d.apis.leakage import LeakageError, leaks, manifest_of, split_images
+from medctx3d.apis.leakage import LeakageError, leaks, split_images
 from medctx3d.apis.pretrained_start import settle_pretrained
 from medctx3d.apis.training import train_config
+from medctx3d.engine.weights import manifest_of
 from medctx3d.registry import MODELS
-from medctx3d.utils.data_manifest import read_manifest, write_manifest
+from medctx3d.utils.data_manifest import SeenImage, read_manifest, write_manifest
 
 
 def store_anew(source: Path, target: Path) -> None:
@@ -91,32 +92,115 @@ def test_leaks_are_told_by_split(leaky: Path, pretrained: Path, tmp_path: Path) 
     assert {stage: len(found) for stage, found in leaks(seen, config, ['train', 'val']).items()} == {'train': 4}
 
 
-def test_weights_that_say_nothing_of_their_images_are_told_apart(
-    pretrained: Path, nifti_dataset: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ('val', 'test'),
+    [
+        (dict(split='training', part=(0.0, 0.5)), dict(split='training', part=(0.5, 1.0))),
+        (dict(split='validation'), dict(split='validation', unlabelled_split='training')),
+        (dict(split='training', cases=('image0',)), dict(split='training', cases=('image0', 'image1'))),
+    ],
+    ids=['parts', 'unlabelled', 'cases'],
+)
+def test_no_split_is_taken_for_another_of_the_same_list(
+    val: dict[str, Any], test: dict[str, Any], nifti_dataset: Path, tmp_path: Path
 ) -> None:
-    alone = tmp_path / 'alone' / 'iter_1.pth'
-    alone.parent.mkdir()
-    shutil.copy(pretrained, alone)
-    config = downstream(nifti_dataset, tmp_path / 'unknown', alone)
-    assert 'does not say which images' in settle_pretrained(config, MODELS.build(config.model))[-1]
+    config = run_config(nifti_dataset, tmp_path / 'x', medcontext=False)
+    config.val_dataloader.dataset.update(val)
+    config.test_dataloader.dataset.update(test)
+    in_val = {image.voxels for image in split_images(config, 'val')}
+    seen = [image for image in split_images(config, 'test') if image.voxels not in in_val]
+    assert seen
+    assert [one.found for one in leaks(seen, config)['test']] == seen
+    assert leaks(seen, config) == leaks(seen, config, ['test'])
 
 
-def test_unfit_weights_stop_a_training_before_its_volumes_are_prepared(nifti_dataset: Path, tmp_path: Path) -> None:
-    torch.save({'network.backbone.other': torch.rand(1)}, tmp_path / 'other.pth')
-    config = downstream(nifti_dataset, tmp_path / 'run', tmp_path / 'other.pth')
-    with pytest.raises(ValueError, match='asked for'):
+def test_a_copy_of_a_checkpoint_still_says_what_it_saw(leaky: Path, pretrained: Path, tmp_path: Path) -> None:
+    (tmp_path / 'alone').mkdir()
+    alone = Path(shutil.copy(pretrained, tmp_path / 'alone'))
+    assert manifest_of(alone) == read_manifest(pretrained.with_name('data_manifest.json'))
+    config = downstream(leaky, tmp_path / 'leak', alone)
+    with pytest.raises(LeakageError, match='image5 as image2'):
+        settle_pretrained(config, MODELS.build(config.model))
+
+
+def test_what_a_checkpoint_says_goes_before_a_later_manifest_beside_it(pretrained: Path) -> None:
+    seen = manifest_of(pretrained)
+    write_manifest(pretrained.with_name('data_manifest.json'), [SeenImage('later', 'later.nii', 'a' * 64, 'b' * 64)])
+    assert manifest_of(pretrained) == seen
+
+
+def test_load_from_is_asked_too(nifti_dataset: Path, pretrained: Path, tmp_path: Path) -> None:
+    for kind in ('image', 'label'):
+        shutil.copy(nifti_dataset / f'{kind}2.nii.gz', nifti_dataset / f'{kind}5.nii.gz')
+    config = run_config(nifti_dataset, tmp_path / 'run', iterations=1, medcontext=False, load_from=str(pretrained))
+    with pytest.raises(LeakageError, match=r'test: image5 as image2 \(same file\).*allow_leakage=True'):
         train_config(config)
     assert not list((tmp_path / 'run').rglob('*.pth'))
 
 
-def test_a_manifest_of_the_same_cases_is_kept_when_a_training_goes_on(pretrained: Path, nifti_dataset: Path) -> None:
-    path = pretrained.with_name('data_manifest.json')
-    seen = [image._replace(sha256='noted before') for image in read_manifest(path)]
-    write_manifest(path, seen)
-    config = run_config(nifti_dataset, path.parent, iterations=1, medcontext=False, experiment_name='goes_on')
+def test_weights_that_say_nothing_of_their_images_are_told_apart(
+    pretrained: Path, nifti_dataset: Path, tmp_path: Path
+) -> None:
+    content = torch.load(pretrained, weights_only=True)
+    del content['meta']['data_manifest']
+    (tmp_path / 'alone').mkdir()
+    torch.save(content, tmp_path / 'alone' / 'iter_1.pth')
+    config = downstream(nifti_dataset, tmp_path / 'unknown', tmp_path / 'alone' / 'iter_1.pth')
+    assert 'does not say which images' in settle_pretrained(config, MODELS.build(config.model))[-1]
+
+
+def test_unfit_weights_are_reported_to_the_tensor_and_stop_a_training_before_its_volumes_are_prepared(
+    nifti_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({'network.backbone.other': torch.rand(1)}, tmp_path / 'other.pth')
+    config = downstream(nifti_dataset, tmp_path / 'run', tmp_path / 'other.pth')
+    names = MODELS.build(config.model).network.backbone.state_dict()
+    with pytest.raises(ValueError, match='asked for'):
+        train_config(config)
+    assert not list((tmp_path / 'run').rglob('*.pth'))
+    printed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith('  ')}
+    assert printed == {'network.backbone.other', *(f'backbone.{name}' for name in names)}
+
+
+def train_again(root: Path, work_dir: Path, name: str, **changes: Any) -> list[SeenImage]:
+    """What the checkpoint of another training says, and the manifest in its work dir, which must agree."""
+    config = run_config(root, work_dir, iterations=1, medcontext=False, experiment_name=name, **changes)
     config.custom_hooks = [dict(type='DataManifestHook')]
     Runner.from_cfg(config).train()
-    assert read_manifest(path) == seen
+    found = manifest_of(work_dir / 'iter_1.pth')
+    assert found == read_manifest(work_dir / 'data_manifest.json')
+    assert found
+    return found
+
+
+def test_voxels_of_files_that_are_the_same_are_not_read_again(pretrained: Path, nifti_dataset: Path) -> None:
+    path = pretrained.with_name('data_manifest.json')
+    seen = [image._replace(voxels='noted before') for image in read_manifest(path)]
+    write_manifest(path, seen)
+    assert train_again(nifti_dataset, path.parent, 'goes_on') == seen
+
+
+def test_other_images_of_the_same_ids_get_a_manifest_of_their_own(pretrained: Path, nifti_dataset: Path) -> None:
+    earlier = read_manifest(pretrained.with_name('data_manifest.json'))
+    shutil.copy(nifti_dataset / 'image5.nii.gz', nifti_dataset / 'image1.nii.gz')
+    later = train_again(nifti_dataset, pretrained.parent, 'other_images')
+    assert [image.case for image in later] == [image.case for image in earlier]
+    assert [one == other for one, other in zip(earlier, later, strict=True)] == [True, False, True, True]
+    assert later[1].voxels == split_images(run_config(nifti_dataset, pretrained.parent), 'test')[0].voxels
+
+
+def test_the_images_of_the_weights_it_begins_with_are_images_of_a_training(
+    pretrained: Path, nifti_dataset: Path, tmp_path: Path
+) -> None:
+    earlier = read_manifest(pretrained.with_name('data_manifest.json'))
+    shutil.copy(nifti_dataset / 'image5.nii.gz', nifti_dataset / 'image1.nii.gz')
+    found = train_again(nifti_dataset, tmp_path / 'loaded', 'loaded', load_from=str(pretrained))
+    assert found[:4] == earlier
+    assert [image.case for image in found[4:]] == ['image1']
+    config = downstream(nifti_dataset, tmp_path / 'begun', pretrained)
+    config.custom_hooks = [dict(type='DataManifestHook')]
+    Runner.from_cfg(config).train()
+    assert manifest_of(tmp_path / 'begun' / 'iter_1.pth') == found
 
 
 def test_a_split_is_hashed_case_by_case(nifti_dataset: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Frozen parts stay bit for bit what they were, statistics included; and a resumed run continues exactly."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from comparison import differences, everything
@@ -9,10 +12,18 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from test_resume import Generators, StoppedAfter, interrupt, resumed
 
+from medctx3d.apis.config_consistency import check_consistency
+from medctx3d.engine import load_config
 from medctx3d.engine.completion import close_schedules
 from medctx3d.engine.hooks import FreezeHook
-from medctx3d.registry import HOOKS, PARAM_SCHEDULERS
+from medctx3d.engine.weights import NAMINGS
+from medctx3d.registry import HOOKS, MODELS, PARAM_SCHEDULERS
+from medctx3d.utils.config_check import ConfigError
 
+PCT_NET = (
+    'network.net.embeddings',
+    *(f'network.net.pyramid_ct.{part}' for part in ('down3', 'down4', 'convtrans_e2', 'convtrans_e3', 'convtrans_e4')),
+)
 FREEZE = dict(type='FreezeHook', modules=('network.backbone',))
 
 
@@ -107,11 +118,44 @@ def test_impossible_freezes_are_refused(arguments, message):
 def test_a_module_that_is_not_there_is_named_before_training(nifti_dataset, tmp_path):
     config = run_config(nifti_dataset, tmp_path / 'run', medcontext=False)
     config.custom_hooks = [dict(FREEZE, modules=('network.encoder',))]
-    with pytest.raises(ValueError, match=r'no module network\.encoder; it has .*network\.backbone'):
+    with pytest.raises(
+        ValueError, match=r'no module network\.encoder; there it has network\.backbone, network\.decode_head'
+    ):
         Runner.from_cfg(config).train()
 
 
-def rates(name, total=37500):
+WHOLE = {  # network: parts, and those of its encoder
+    'pctnet': ('embeddings, network.net.pyramid_ct, network.net.pred_heads', PCT_NET),
+    'segresnet': (
+        'convInit, network.net.down_layers, network.net.up_layers, network.net.up_samples, network.net.conv_final',
+        ('network.net.convInit', 'network.net.down_layers'),
+    ),
+    'fmunet': (
+        'project, network.net.encoder, network.net.decoder, network.net.out_layers',
+        ('network.net.project', 'network.net.encoder'),
+    ),
+}
+
+
+@pytest.mark.parametrize('network', WHOLE)
+def test_of_a_whole_network_the_parts_are_named_and_the_documented_ones_are_its_encoder(network):
+    config = load_config(f'configs/{network}/{network}_hippocampus.py')
+    config.custom_hooks = [dict(FREEZE)]
+    parts, encoder = WHOLE[network]
+    with pytest.raises(ConfigError, match=rf'no module network\.backbone; there it has network\.net\.{parts}:'):
+        check_consistency(config, ['train'])
+    config.custom_hooks = [dict(FREEZE, modules=encoder)]
+    check_consistency(config, ['train'])
+    naming = NAMINGS['suprem_segresnet' if network == 'segresnet' else 'medctx3d']
+    net = MODELS.build(config.model).network.net
+    prefix = 'network.net.'
+    frozen = {f'{part}.{name}' for part in encoder for name in net.get_submodule(part[len(prefix) :]).state_dict()}
+    assert frozen == {prefix + name for name in net.state_dict() if re.fullmatch(naming.encoder, name)}
+    page = Path('docs/how_to/use_pretrained_weights.md').read_text(encoding='utf-8')
+    assert ', '.join(f"`'{name}'`" for name in encoder) in page
+
+
+def rates(name, total):
     """Learning rate and whether the encoder is frozen, in every iteration of a schedule."""
     config = Config.fromfile(f'configs/_base_/schedules/finetune_{name}.py')
     config.train_cfg.max_iters = total
@@ -131,26 +175,34 @@ def rates(name, total=37500):
     return found
 
 
+@pytest.mark.parametrize('total', [1500, 6000, 37500])
 @pytest.mark.parametrize(
     ('name', 'frozen', 'rising'),
     [
         ('default', 0, []),
-        ('frozen', 37500, []),
-        ('warmup', 0, [(0, 1875)]),
-        ('two_stage', 1875, []),
-        ('sawtooth', 1875, [(0, 1875), (1875, 3750)]),
+        ('frozen', 1, []),
+        ('warmup', 0, [(0, 0.05)]),
+        ('two_stage', 0.05, []),
+        ('sawtooth', 0.05, [(0, 0.05), (0.05, 0.1)]),
     ],
 )
-def test_each_schedule_does_what_its_name_says(name, frozen, rising):
-    found = rates(name)
-    assert sum(held for _, held in found) == frozen
-    assert all(held for _, held in found[:frozen])
+def test_each_schedule_does_what_its_name_says_whatever_its_length(name, frozen, rising, total):
+    found = rates(name, total)
+    held_for = round(frozen * total)
+    assert [held for _, held in found] == [True] * held_for + [False] * (total - held_for)
     rate = [value for value, _ in found]
-    for begin, end in rising:
+    stages = [(round(begin * total), round(end * total)) for begin, end in rising]
+    for begin, end in stages:
         assert rate[begin] == pytest.approx(3e-7)
         assert all(one < other for one, other in zip(rate[begin:end], rate[begin + 1 : end], strict=False))
         assert rate[end - 1] == pytest.approx(3e-4, rel=1e-2)
-    begin = rising[-1][1] if rising else 0
+    begin = stages[-1][1] if stages else 0
     assert rate[begin] == pytest.approx(3e-4, rel=1e-2)
     assert all(one >= other for one, other in zip(rate[begin:], rate[begin + 1 :], strict=False))
     assert rate[-1] < 1e-6
+
+
+@pytest.mark.parametrize('total', [1, 8, 20, 39, 41])
+@pytest.mark.parametrize('name', ['warmup', 'sawtooth'])
+def test_the_rate_reaches_its_peak_in_the_shortest_training(name, total):
+    assert max(rate for rate, _ in rates(name, total)) == pytest.approx(3e-4, rel=0.1)

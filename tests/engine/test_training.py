@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from medctx3d.engine.checkpoint import load_checkpoint_file
 from medctx3d.engine.completion import close_schedules, use_amp
+from medctx3d.utils.config_check import ConfigError
 
 
 class KilledAfter(Hook):
@@ -147,6 +148,35 @@ def test_open_schedules_end_with_training():
     )
     close_schedules(config)
     assert [scheduler['end'] for scheduler in config.param_scheduler] == [7, 70]
+
+
+def test_shares_of_a_schedule_become_steps():
+    warmup = dict(type='LinearLR', by_epoch=False, end_share=0.05)
+    config = Config(
+        dict(
+            train_cfg=dict(max_iters=1500),
+            param_scheduler=[warmup, dict(type='PolyLR', by_epoch=False, begin_share=0.05)],
+        )
+    )
+    close_schedules(config)
+    first, second = config.param_scheduler
+    assert first == dict(type='LinearLR', by_epoch=False, end=75)
+    assert second == dict(type='PolyLR', by_epoch=False, begin=75, end=1500)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(end_share=1.2), r'end_share of LinearLR must be a share of the training in 0\.\.1, got 1\.2'),
+        (dict(end_share='half'), "got 'half'"),
+        (dict(end_share=0.1, end=50), 'end_share of LinearLR is 0.1, and end is 50: keep one of them'),
+        (dict(begin_share=0.1, by_epoch=True), r'is a share of train_cfg\.max_epochs, which is not set'),
+    ],
+)
+def test_shares_that_mean_nothing_are_refused(changes, message):
+    scheduler = dict(type='LinearLR', by_epoch=False) | changes
+    with pytest.raises(ConfigError, match=message):
+        close_schedules(Config(dict(train_cfg=dict(max_iters=1500), param_scheduler=[scheduler])))
 
 
 def test_schedules_that_begin_after_a_shortened_training_are_dropped():

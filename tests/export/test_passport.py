@@ -15,12 +15,16 @@ from mmengine.config import Config
 from monai.networks.nets import SwinUNETR
 from torch import Tensor
 
+from medctx3d import load_weights
+from medctx3d.engine import load_config
 from medctx3d.engine.checkpoint import CheckpointError
 from medctx3d.engine.weights import load_pretrained, read_source
+from medctx3d.export.passport import _from_config
 from medctx3d.registry import MODELS
 from medctx3d.utils.data_manifest import SeenImage, write_manifest
-from medctx3d.utils.weights_file import file_digest, read_metadata, read_weights
+from medctx3d.utils.weights_file import file_digest, read_metadata, read_weights, weights_digest
 
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 SWIN = dict(feature_size=12, depths=(1, 1, 1, 1), num_heads=(1, 1, 1, 1), window_size=2)
 SEEN = [SeenImage('one', 'one.nii.gz', 'a' * 64, 'b' * 64)]
 
@@ -79,6 +83,7 @@ def test_published_weights_become_a_file_that_says_what_it_is(
     assert json.loads(header['architecture'])['backbone']['type'] == 'SwinUNETREncoder'
     assert (header['source_file'], header['source_sha256']) == (file.name, file_digest(file))
     assert len(read_weights(path)) == len(state)
+    assert header['weights_sha256'] == weights_digest(read_weights(path))
 
     told = json.loads((tmp_path / 'report.json').read_text(encoding='utf-8'))
     assert sorted(entry['source'] for entry in told['tensors']) == sorted(state)
@@ -91,6 +96,22 @@ def test_published_weights_become_a_file_that_says_what_it_is(
     report = load_pretrained(network, path, part='encoder')
     assert not report.of('missing', 'unused', 'reshaped')
     assert torch.equal(network.backbone.encoder10.layer.conv1.conv.weight, state['encoder10.layer.conv1.conv.weight'])
+
+
+def test_a_converted_network_with_convolution_blocks_computes_what_monai_does(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = SwinUNETR(in_channels=1, out_channels=3, use_v2=True, **SWIN).eval()
+    torch.save(dict(state_dict=theirs.state_dict()), tmp_path / 'model.pt')
+    config = swin_config(tmp_path, use_v2=True)
+    whole = ['--part', 'encoder_decoder', '--patch-merging', 'current']
+    convert(tmp_path / 'model.pt', config, '--out', tmp_path / 'out', *whole)
+    ours = MODELS.build(Config.fromfile(str(config)).model.network).eval()
+    image = torch.rand(1, 1, 64, 32, 32)
+    with torch.no_grad():
+        expected = theirs(image)
+        assert not torch.allclose(ours(image).logits[0], expected, atol=1e-2)
+        load_weights(ours, only(tmp_path / 'out'))
+        assert torch.allclose(ours(image).logits[0], expected, atol=1e-5)
 
 
 def test_converted_weights_keep_their_order_of_patch_merging(tmp_path: Path) -> None:
@@ -134,6 +155,46 @@ def test_a_run_states_its_own_preparation_and_method(tmp_path: Path) -> None:
     for name, value in teacher.items():
         assert torch.equal(weights[name.replace('teacher.module.', 'network.')], value)
     assert read_source(path).facts['spacing'] == [1.0, 1.0, 2.0]
+
+
+METHODS = {  # pretraining: method, what the network saw (voxels), and whether volumes were resized
+    'voco/unet_hippocampus_paper': ('VoCo', [16, 16, 16], True),
+    'voco/unet_hippocampus_v1': ('VoCo', [16, 16, 16], True),
+    'voco/unet_hippocampus_v2': ('VoCo', [16, 16, 16], True),
+    'volume_fusion/unet_hippocampus': ('Volume Fusion', [24, 40, 24], False),
+    'lrc/unet_hippocampus_moco': ('LRC on MoCo', [24, 32, 24], False),
+    'lrc/unet_hippocampus_voco': ('LRC on VoCo', [24, 32, 24], True),
+    'pretraining/unet_hippocampus_masked_autoencoder': ('MaskedAutoencoder', [32, 48, 32], False),
+    'pretraining/unet_hippocampus_image_restoration': ('ImageRestoration', [32, 48, 32], False),
+    'pretraining/unet_hippocampus_moco': ('MoCo', [24, 32, 24], False),
+    'pretraining/unet_hippocampus_simclr': ('SimCLR', [24, 32, 24], False),
+}
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_a_pretraining_states_its_method_and_what_the_encoder_saw(name: str, tmp_path: Path) -> None:
+    config = load_config(CONFIGS / f'{name}.py')
+    model = MODELS.build(config.model)
+    file, tuning = tmp_path / 'iter_1.pth', CONFIGS / name.replace('/', '/finetune_')
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=config.pretty_text)), file)
+    whose = ['--weights-of', 'student'] if any('teacher.module.' in key for key in model.state_dict()) else []
+    convert(file, tuning.with_suffix('.py'), '--out', tmp_path / 'out', *whose)
+    header = read_metadata(only(tmp_path / 'out'))
+    method, window, resized = METHODS[name]
+    assert header['method'] == method
+    assert json.loads(header['window']) == window
+    assert header['orientation'] == 'RAS'
+    assert header['data'] == 'HippocampusDataset'
+    assert [step['type'] for step in json.loads(header['intensity'])] == ['monai.transforms.NormalizeIntensityd']
+    spacing = 'differs: every volume resized to [32, 48, 32] voxels' if resized else '[1.0, 1.0, 1.0]'
+    assert header['spacing'] == spacing
+    assert header['weights_sha256'] == weights_digest(read_weights(only(tmp_path / 'out')))
+
+
+def test_images_without_a_list_are_stated_too(tmp_path: Path) -> None:
+    config = load_config(CONFIGS / 'volume_fusion/unet_hippocampus.py')  # its validation has a list
+    config.train_dataloader.dataset = dict(type='UnlabelledDataset', load_pipeline=[], pipeline=[])
+    assert _from_config(config)['data'] == 'UnlabelledDataset'
 
 
 def test_a_published_model_carries_the_images_it_was_trained_on(tmp_path: Path) -> None:

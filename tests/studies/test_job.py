@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
-from helpers_studies import PLAIN, ForkedJob, make_data, write_config
+from helpers_studies import PLAIN, ROOT, ForkedJob, make_data, write_config
 
 from medctx3d.studies.arms import load_arms, prepare_arms
 from medctx3d.studies.job import Job, run_job
@@ -65,6 +66,27 @@ def test_the_seed_of_a_job_is_that_of_its_training(work_dir):
         weights.append(torch.cat([value.flatten().float() for value in state.values()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize('iterations', [20, 40])
+def test_a_schedule_follows_the_iterations_of_the_study(iterations, tmp_path):
+    schedule = (ROOT / 'configs/_base_/schedules/finetune_sawtooth.py').read_text(encoding='utf-8')
+    own = re.sub('_base_ = .*', '', schedule).replace('stage = 0.05', 'stage = 0.2')
+    config = write_config(
+        tmp_path / 'one.py',
+        make_data(tmp_path / 'data'),
+        PLAIN + own + 'default_hooks = dict(logger=dict(interval=1))\n',
+    )
+    arms = load_arms([config], iterations=iterations)
+    open_study(tmp_path / 'study', arms, kind='few-shot', select='last', command='')
+    prepare_arms(arms)
+    job = Job('one', 'shots-1', 0, train=('image3',))
+    run(tmp_path / 'study', job)
+    log = next(job.folder(tmp_path / 'study').glob('*/vis_data/scalars.json')).read_text(encoding='utf-8')
+    steps = [step for step in map(json.loads, log.splitlines()) if 'frozen' in step]
+    rate, stage = [step['lr'] for step in steps], iterations // 5
+    assert [step['frozen'] for step in steps] == [1.0] * stage + [0.0] * (iterations - stage)
+    assert [at for at in range(1, iterations) if rate[at] < rate[at - 1]] == [stage, *range(2 * stage + 1, iterations)]
 
 
 def test_a_fold_is_scored_on_the_cases_it_left_out(work_dir):

@@ -1,7 +1,8 @@
 """Fine-tuning, schedule "default": everything learns from the first step, as from scratch.
 
-AdamW at 3e-4 (fine-tuning of VoCo, arXiv 2410.09890), 150 epochs of 250 steps (short schedule of arXiv 2412.17041),
-polynomial decay. The other finetune_* bases change the schedule alone, so that methods can be compared under each.
+AdamW at 3e-4 (fine-tuning of VoCo, arXiv 2410.09890), 150 epochs of 250 steps (short schedule of arXiv 2412.17041; the
+full one is 1000 epochs, max_iters=250000), polynomial decay. The other finetune_* bases change the schedule alone, by
+shares of max_iters, so that methods can be compared under each and at any length.
 A scheduler without ``end`` runs to ``train_cfg.max_iters``.
 """
 

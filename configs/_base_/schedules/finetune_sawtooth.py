@@ -7,11 +7,11 @@ these: it must repeat the FreezeHook.
 
 _base_ = ['./finetune_default.py']
 
-stage_iters = 1875
+stage = 0.05  # of train_cfg.max_iters
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=stage_iters),
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=stage_iters, end=2 * stage_iters),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=2 * stage_iters),
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end_share=stage),
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin_share=stage, end_share=2 * stage),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin_share=2 * stage),
 ]
-custom_hooks = [dict(type='FreezeHook', modules=('network.backbone',), until=stage_iters)]
+custom_hooks = [dict(type='FreezeHook', modules=('network.backbone',), until=stage)]
 find_unused_parameters = True  # distributed training waits for gradients of frozen weights otherwise

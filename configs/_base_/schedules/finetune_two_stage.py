@@ -5,6 +5,6 @@ A leaf with ``custom_hooks`` of its own replaces these: it must repeat the Freez
 
 _base_ = ['./finetune_default.py']
 
-stage_iters = 1875
-custom_hooks = [dict(type='FreezeHook', modules=('network.backbone',), until=stage_iters)]
+stage = 0.05  # of train_cfg.max_iters
+custom_hooks = [dict(type='FreezeHook', modules=('network.backbone',), until=stage)]
 find_unused_parameters = True  # distributed training waits for gradients of frozen weights otherwise

@@ -2,8 +2,8 @@
 
 _base_ = ['./finetune_default.py']
 
-stage_iters = 1875
+stage = 0.05  # of train_cfg.max_iters
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=stage_iters),
-    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin=stage_iters),
+    dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end_share=stage),
+    dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=False, begin_share=stage),
 ]

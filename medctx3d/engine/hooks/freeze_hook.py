@@ -25,7 +25,8 @@ class FreezeHook(Hook):
     ``find_unused_parameters=True`` in the config.
 
     Args:
-        modules: Names of modules of the model, such as ``network.backbone``.
+        modules: Names of modules of the model, such as ``network.backbone``; networks in ``WholeNet`` have an encoder
+            under names of their own.
         until: Iteration from which on they learn, or a share of all iterations in (0, 1); None: never.
 
     Raises:
@@ -52,13 +53,9 @@ class FreezeHook(Hook):
         Raises:
             ValueError: The model has no such module.
         """
-        names = dict(unwrapped(runner).named_modules())
-        missing = [name for name in self.modules if name not in names]
-        if missing:
-            close = [name for name in names if name.count('.') == 1]
-            raise ValueError(
-                f'FreezeHook: the model has no module {", ".join(missing)}; it has {", ".join(close)}: set modules='
-            )
+        problem = absent_modules(unwrapped(runner), self.modules)
+        if problem:
+            raise ValueError(problem)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Freeze or thaw; the loop puts the whole model into train mode again after each validation."""
@@ -86,3 +83,31 @@ class FreezeHook(Hook):
             return True
         end = round(self.until * max_iters) if isinstance(self.until, float) else self.until
         return iteration < end
+
+
+def absent_modules(model: nn.Module, names: Sequence[str]) -> str:
+    """What is wrong with the names of modules to freeze; empty if the model has all of them.
+
+    Networks without a seam between encoder and decoder, such as those in ``WholeNet``, have no ``network.backbone``:
+    the message has the parts that they do have.
+    """
+    known = dict(model.named_modules())
+    absent = [name for name in names if name not in known]
+    if not absent:
+        return ''
+    parts = dict.fromkeys(part for name in absent for part in _parts_near(known, name))
+    return (
+        f'FreezeHook: the model has no module {", ".join(absent)}; there it has {", ".join(parts)}: set modules= to '
+        'those of the encoder, see docs/how_to/use_pretrained_weights.md'
+    )
+
+
+def _parts_near(known: dict[str, nn.Module], name: str) -> list[str]:
+    """The modules with weights beside the one that is missing; a level that holds a single one is passed through."""
+    while name not in known:
+        name = name.rpartition('.')[0]
+    found = [child for child, module in known[name].named_children() if next(module.parameters(), None) is not None]
+    prefix = f'{name}.' if name else ''
+    if len(found) == 1:
+        return _parts_near(known, prefix + found[0])
+    return [prefix + child for child in found] or [name]

@@ -10,6 +10,7 @@ from medctx3d.engine.weights.loading import (
 )
 from medctx3d.engine.weights.merge_order import merge_order
 from medctx3d.engine.weights.namings import NAMINGS
+from medctx3d.engine.weights.origin import manifest_of, pretrained_parts
 from medctx3d.engine.weights.report import Entry, WeightsReport
 from medctx3d.engine.weights.source import Source, read_source
 
@@ -25,7 +26,9 @@ __all__ = [
     'examine',
     'fit',
     'load_pretrained',
+    'manifest_of',
     'merge_order',
+    'pretrained_parts',
     'read_source',
     'target_of',
 ]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import tiny_segmentor_config
 from mmengine.config import Config
-from published_files import FILES, VIT, nnunet_network, swin_network, swin_state, unetr_network, unetr_state
+from published_files import FILES, VIT, beginning, nnunet_network, swin_network, swin_state, unetr_network, unetr_state
 from torch import nn
 
 import medctx3d
@@ -59,6 +59,37 @@ def test_own_checkpoints_give_the_student_or_the_teacher(whose: str, tmp_path: P
     assert unused - others == {
         f'{"teacher.module" if whose == "student" else "network"}.{name}' for name in trained.network.state_dict()
     }
+
+
+ONE_FILE = {  # student and teacher under keys of their own, or in one dictionary, as distributed training names them
+    'keys': lambda student, teacher: dict(student=student, teacher=teacher, epoch=3),
+    'prefixes': lambda student, teacher: dict(
+        state_dict=beginning('student.', student) | beginning('teacher.', teacher)
+    ),
+    'wrapped': lambda student, teacher: dict(
+        state_dict=beginning('module.student.', student) | beginning('module.teacher.', teacher)
+    ),
+}
+
+
+@pytest.mark.parametrize('form', ONE_FILE)
+def test_student_and_teacher_of_medcontext_in_one_file_are_told_apart(form: str, tmp_path: Path) -> None:
+    published = FILES['medcontext_unetr']()
+    student = published.content['state_dict']
+    teacher = {name: value + 1 for name, value in student.items()}
+    file = save(tmp_path / 'both.pth', ONE_FILE[form](student, teacher))
+    network = MODELS.build(published.network)
+    with pytest.raises(CheckpointError, match=r"choose with weights_of='student' or weights_of='teacher'"):
+        medctx3d.load_weights(network, file)
+    for whose, state in (('student', student), ('teacher', teacher)):
+        report = medctx3d.load_weights(network, file, weights_of=whose)
+        assert (report.naming, report.coverage()) == ('medcontext_unetr', 1.0)
+        loaded = report.of('matched', 'renamed', 'reshaped')
+        targets = {entry.source.rpartition(f'{whose}.')[2]: entry.target for entry in loaded}
+        assert set(targets) == set(state)
+        for name, target in targets.items():  # axes of length 1 come and go at the mask token
+            assert torch.equal(network.state_dict()[target].flatten(), state[name].flatten()), name
+        assert len([entry for entry in report.of('unused') if 'not part of the network' in entry.note]) == len(state)
 
 
 def test_a_self_supervised_encoder_goes_into_the_backbone(tmp_path: Path) -> None:
