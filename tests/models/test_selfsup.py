@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from tiny_pretraining import EMBEDDING, METHODS, built, samples
+from tiny_pretraining import EMBEDDING, METHODS, PROJECTOR, built, samples
 from torch.nn import functional as F
 
 from medctx3d.models.selfsup import SelfSupervisor
@@ -209,6 +209,33 @@ def test_a_batch_of_one_is_refused_where_others_are_the_negatives():
         loss(built('simclr'), volumes(1))
     with pytest.raises(ValueError, match=r'inter_volume .* got 1'):
         loss(built('voco_v2'), volumes(1))
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('voco_v1', r'PositionCrops: .* needs windows of \(16, 16, 8\), got \(16, 16, 6\): .*base_size=\(8, 8, 6\) would fit'),
+        ('moco', r'RandomViews: .* do not fit into crops of \(16, 16, 6\): .* size=\(8, 8, 6\) would fit'),
+        ('simclr', r'RandomViews: .* size=\(8, 8, 6\) would fit'),
+    ],
+)
+def test_volumes_of_a_size_that_a_method_cannot_cut_are_named_with_what_would_fit(name, words):
+    inputs = torch.rand(2, 1, 16, 16, 6)
+    cases = samples(inputs)
+    for case, sample in zip('ab', cases, strict=True):
+        sample.set_metainfo(dict(case=f'case_{case}'))
+    with pytest.raises(ValueError, match=f'^case_a, case_b: {words}'):
+        built(name)(inputs, cases, mode='loss')
+
+
+@pytest.mark.parametrize('name', ['moco', 'voco_v1'])
+def test_a_projector_that_normalises_over_the_batch_says_that_it_needs_two(name):
+    model = built(name, network=dict(EMBEDDING, projector=dict(PROJECTOR, norm='batch')))
+    if name == 'voco_v1':  # two crops and four cells a volume: one volume will do
+        assert loss(model, volumes(1))['loss_position'].isfinite()
+        return
+    with pytest.raises(ValueError, match=r"norm='batch' .* got 1: set train_dataloader.batch_size=2 .* norm='layer'"):
+        loss(model, volumes(1))
 
 
 @pytest.mark.parametrize(
