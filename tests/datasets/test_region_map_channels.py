@@ -66,7 +66,9 @@ def test_channels_are_counted_across_files_as_they_are_joined(record, tmp_path):
 
 
 def test_a_channel_that_is_not_there_is_refused_before_any_map_is_made(record):
-    with pytest.raises(ValueError, match=r't1_image.nii.gz: the image has 2 channel\(s\), counted from 0, there is no 2'):
+    with pytest.raises(
+        ValueError, match=r't1_image.nii.gz: the image has 2 channel\(s\), counted from 0, there is no 2'
+    ):
         plan(record, 2)
     make(record, 1)
     with pytest.raises(VolumeError, match=r'case0.nii.gz: the region map was made of channel 1: .*has 1 channel'):
