@@ -53,7 +53,7 @@ def test_a_map_belongs_to_the_file_of_its_channel_alone(record, channel):
 
 
 def test_channels_are_counted_across_files_as_they_are_joined(record, tmp_path):
-    first, second = (np.asarray(nib.load(file).dataobj) for file in record['image'])
+    first = np.asarray(nib.load(record['image'][0]).dataobj)
     pair = str(tmp_path / 'images' / 'pair.nii.gz')
     nib.save(nib.Nifti1Image(np.stack([first, first + 5], axis=3), nib.load(record['image'][0]).affine), pair)
     make(record, 1)
@@ -66,9 +66,7 @@ def test_channels_are_counted_across_files_as_they_are_joined(record, tmp_path):
 
 
 def test_a_channel_that_is_not_there_is_refused_before_any_map_is_made(record):
-    with pytest.raises(
-        ValueError, match=r't1_image.nii.gz: the image has 2 channel\(s\), counted from 0, there is no 2'
-    ):
+    with pytest.raises(ValueError, match=r't1_image.nii.gz: the image has 2 channel\(s\).*there is no 2'):
         plan(record, 2)
     make(record, 1)
     with pytest.raises(VolumeError, match=r'case0.nii.gz: the region map was made of channel 1: .*has 1 channel'):

@@ -102,8 +102,8 @@ def check_region_map(record: Record) -> None:
     """Refuse a case whose region map cannot be used, from headers, file times and, in doubt, the image's digest.
 
     A map with a sidecar belongs to the file whose channel it was made of if size and time of that file are as they
-    were, or else (a data set that was copied) if its SHA-256 is. One without, from another tool, must not be older than
-    any file of the image.
+    were, or else (a data set that was copied) if its SHA-256 is. One without, from another tool, must not be older
+    than any file of the image.
 
     Args:
         record: With ``regions``, the path of the map.

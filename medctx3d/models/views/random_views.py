@@ -94,8 +94,8 @@ class RandomViews(nn.Module):
             fits = tuple(max(min(edge, int(n / self.zoom[0])), 1) for edge, n in zip(self.size, shape, strict=True))
             raise VolumeError(
                 f'RandomViews: views of {self.size} voxels (times {self.zoom[0]:g} at least) do not fit into crops of '
-                f"{tuple(shape)}: choose a larger crop in the data set's pipeline, or a smaller view; size={fits} would "
-                'fit what came'
+                f"{tuple(shape)}: choose a larger crop in the data set's pipeline, or a smaller view; size={fits} "
+                'would fit what came'
             )
         drawn = torch.empty(count, 3 if self.per_axis else 1).uniform_(*self.zoom)
         zooms = drawn.expand(count, 3).tolist()
