@@ -275,7 +275,10 @@ def test_crop_larger_than_the_volume_is_padded_and_this_is_said_once(bench, caps
     options = ('train_dataloader.dataset.pipeline.0.size=(32,32,32)', 'val_dataloader=None', 'val_cfg=None')
     assert bench.call('train', options=(*options, 'val_evaluator=None', 'train_cfg.max_iters=1')) == 0
     told = capsys.readouterr()
-    assert (told.out + told.err).count('it is padded') == 1
+    said = ' '.join((told.out + told.err).split())
+    assert said.count('are padded') == 1
+    assert 'crop of (32, 32, 32) voxels are padded (said once), 4 of 4 are: ' in said
+    assert 'fit into all' in said
     assert 'iteration 1/1' in told.out
 
 

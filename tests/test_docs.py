@@ -71,6 +71,14 @@ def test_every_tool_is_listed_with_its_options(tool: Path) -> None:
     assert [option for option in calls if option not in hidden and f'`{option}' not in listed] == []
 
 
+def test_tests_that_a_page_names_exist() -> None:
+    shown = (ROOT / 'docs' / 'reference' / 'bad_input.md').read_text(encoding='utf-8')
+    named = set(re.findall(r'`(test_\w+)`', shown))
+    tests = '\n'.join(path.read_text(encoding='utf-8') for path in (ROOT / 'tests').rglob('test_*.py'))
+    assert named
+    assert {name for name in named if f'def {name}(' not in tests} == set()
+
+
 def test_the_plugin_of_the_tutorial_takes_a_step(tmp_path: Path) -> None:
     files: dict[str, str] = {}
     for block in code(ROOT / 'docs' / 'tutorials' / 'add_a_component.md'):

@@ -62,3 +62,23 @@ def test_a_step_reaches_every_parameter(name):
     total, _ = model.parse_losses(model(inputs, samples, mode='loss'))
     total.backward()
     assert [key for key, weight in model.network.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'key', 'value', 'words'),
+    [
+        ('voco/unet_hippocampus_v1', 'crops.grid', (2, 4, 2), r'windows of \(32, 64, 32\), got \(32, 48, 32\)'),
+        ('pretraining/unet_hippocampus_moco', 'views.size', (64, 32, 24), r'size=\(40, 32, 24\) would fit'),
+        ('lrc/unet_hippocampus_moco', 'views.size', (64, 32, 24), r'size=\(40, 32, 24\) would fit'),  # the local ones
+        ('pretraining/unet_hippocampus_moco', 'batch_size', 1, 'batch_size=2 or more'),
+        ('pretraining/unet_hippocampus_simclr', 'batch_size', 1, 'batch_size=2 or more'),
+        ('lrc/unet_hippocampus_moco', 'batch_size', 1, 'batch_size=2 or more'),
+        ('voco/unet_hippocampus_v2', 'batch_size', 1, 'inter_volume .* got 1: set train_dataloader.batch_size=2'),
+    ],
+)
+def test_crops_and_batches_that_a_method_cannot_use_are_refused_before_it_starts(name, key, value, words):
+    config = load(f'configs/{name}.py')
+    place = 'train_dataloader' if key == 'batch_size' else 'model'
+    config.merge_from_dict({f'{place}.{key}': value})
+    with pytest.raises(ConfigError, match=f'cannot take .*(?:{words})'):
+        check_consistency(config, ['train'])

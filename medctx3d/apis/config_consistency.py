@@ -16,6 +16,7 @@ from medctx3d.models.masking.functional import cell_grid
 from medctx3d.models.preprocessors import VolumeFusionPreprocessor
 from medctx3d.models.selfsup import SelfSupervisor
 from medctx3d.registry import DATASETS, MODELS, closest
+from medctx3d.structures import VolumeData, VolumeDataSample
 from medctx3d.typing import Size3
 from medctx3d.utils.config_check import ConfigError
 
@@ -196,9 +197,11 @@ def _network_problems(
 def _pretraining_problems(config: Config, model: SelfSupervisor, channels: int, crop: Size3) -> list[str]:
     """Whether a pretraining takes a batch of its crops."""
     count = int((config.get('train_dataloader') or {}).get('batch_size') or 1)
+    sample = VolumeDataSample()
+    sample.gt_regions = VolumeData(data=torch.zeros(1, *crop, dtype=torch.int32, device='meta'))
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model.eval()(torch.zeros(count, channels, *crop, device='meta'), [], mode='loss')
+            model.eval()(torch.zeros(count, channels, *crop, device='meta'), [sample] * count, mode='loss')
     except ValueError as error:  # a component's own words
         told = f'{count} crops of {channels} channel(s) and {tuple(crop)} voxels ({_CROP})'
         return [f'{type(model).__name__} cannot take {told}: {_words(error)}']

@@ -1,7 +1,8 @@
-"""The same work on many volumes, in several processes, with a bar."""
+"""The same work on many volumes, in several processes, with a bar, or in a log file with a line now and then."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ def work_through(work: Callable[[T], Any], jobs: Sequence[T], workers: int, *, t
         jobs: What can be sent to a process.
         workers: At least 0.
         title: Of the bar.
-        progress: Show it on stderr.
+        progress: Show it on stderr: a bar in a terminal, else a line at every tenth of the jobs.
 
     Raises:
         Exception: The first that a job raised; jobs that have not begun are dropped.
@@ -42,8 +43,14 @@ def work_through(work: Callable[[T], Any], jobs: Sequence[T], workers: int, *, t
 
 
 def _track(done: Iterable[Any], total: int, title: str, progress: bool) -> None:
+    console = Console(stderr=True)
+    if progress and not console.is_terminal:  # a bar would show there when all is done, and not before
+        for count, _ in enumerate(done, start=1):
+            if count * 10 // total > (count - 1) * 10 // total:
+                print(f'{title}: {count} of {total}', file=sys.stderr, flush=True)
+        return
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+    with Progress(*columns, console=console, disable=not progress) as bar:
         task = bar.add_task(title, total=total)
         for _ in done:
             bar.advance(task)

@@ -134,7 +134,9 @@ class VolumeDataset(BaseDataset):
         self.check_headers()
         if self.store is not None:
             self.prepare_volumes()
-            self._note_padding(self.store)
+            shapes = {record['case']: self._shape(record) for record in self.data_list}
+            for crop in self._crops():  # said here, before workers start, and not by every one of them
+                crop.note_padding(shapes)
         self._fully_initialized = True
 
     def read_list(self, *, checked: bool = True) -> None:
@@ -165,10 +167,9 @@ class VolumeDataset(BaseDataset):
         """Prepare what the store lacks; without a store, load every volume once to see that it can be used."""
         if self.store is not None:
             self.store.prepare(self.data_list, self.load_pipeline, self._metainfo, progress=get_rank() == 0)
-            self._refuse_small(self.store)
-            return
-        for record in self.data_list:
-            as_sample(run_pipeline(self._load, dict(record), record['case']), record)
+        shapes = {record['case']: self._shape(record) for record in self.data_list}
+        for crop in self._crops():
+            crop.check_volumes(shapes)
 
     def load_data_list(self) -> list[dict]:
         """The cases as ``dict(case, image, label)`` with absolute paths; subclass for other list formats."""
@@ -244,15 +245,10 @@ class VolumeDataset(BaseDataset):
             return {key: np.array(value) if isinstance(value, np.memmap) else value for key, value in sample.items()}
         return as_sample(run_pipeline(self._load, dict(record), record['case']), record)
 
-    def _refuse_small(self, store: PreparedStore) -> None:
-        """Refuse volumes that are smaller than crops which must not be padded."""
-        for transform in self.pipeline.transforms:
-            if isinstance(transform, ForegroundCrop):
-                transform.check_volumes({record['case']: store.shape(record) for record in self.data_list})
+    def _shape(self, record: dict[str, Any]) -> tuple[int, ...]:
+        if self.store is not None:
+            return self.store.shape(record)
+        return tuple(as_sample(run_pipeline(self._load, dict(record), record['case']), record)['image'].shape[1:])
 
-    def _note_padding(self, store: PreparedStore) -> None:
-        """Say here, before workers start, what every one of them would otherwise say for itself."""
-        for transform in self.pipeline.transforms:
-            if isinstance(transform, ForegroundCrop):
-                for record in self.data_list:
-                    transform.note_padding(store.shape(record), record['case'])
+    def _crops(self) -> list[ForegroundCrop]:
+        return [step for step in self.pipeline.transforms if isinstance(step, ForegroundCrop)]

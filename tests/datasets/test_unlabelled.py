@@ -66,11 +66,13 @@ def test_volumes_that_are_too_small_are_named_with_the_crop_that_fits_before_tra
     listed = write_list(tmp_path, [write_case(tmp_path, case, 0, shape) for case, shape in shapes.items()])
     message = (
         r'crop of \(16, 16, 16\) voxels, 2 of 3 are: small \(20, 12, 16\), flat \(20, 18, 10\)\. '
-        r'Crops of up to \(20, 12, 10\) fit into all: set patch_size'
+        r'Crops of up to \(20, 12, 10\) fit into all: set size of ForegroundCrop'
     )
     with pytest.raises(ValueError, match=message):
         make(listed, store=store)
-    with pytest.raises(RuntimeError, match=r'1 of 1 are: small'):  # without a store at the first draw
+    with pytest.raises(ValueError, match=message):  # without a store, when tools/train.py looks at every volume
+        make(listed).prepare_volumes()
+    with pytest.raises(RuntimeError, match=r'1 of 1 are: small'):  # unlooked at, at the first draw
         make(listed)[0]
     fitting = dict(CROP, size=(16, 12, 10))
     assert make(listed, store=store, pipeline=[fitting, dict(type='PackVolume')])[2]['inputs'].shape == (1, 16, 12, 10)

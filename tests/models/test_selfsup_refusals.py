@@ -3,8 +3,9 @@
 import copy
 
 import pytest
+import torch
 from test_selfsup import loss, volumes
-from tiny_pretraining import EMBEDDING, METHODS, RESTORING, built
+from tiny_pretraining import EMBEDDING, METHODS, RESTORING, built, samples
 
 from medctx3d.registry import MODELS
 
@@ -16,7 +17,9 @@ def test_a_batch_of_one_is_refused_where_the_projector_normalises_over_the_batch
     model = MODELS.build(config)
     model.prime_teacher()
     for mode in (True, False):
-        with pytest.raises(ValueError, match=r"MoCo: .* got 1: set train_dataloader.batch_size=2 .* norm='layer'"):
+        with pytest.raises(
+            ValueError, match=r"norm='batch' .* got 1: set train_dataloader.batch_size=2 .* norm='layer'"
+        ):
             loss(model.train(mode), volumes(1))
     assert loss(built(name), volumes(1))['loss_contrast'].isfinite()  # normalised row by row: the queue suffices
 
@@ -26,6 +29,26 @@ def test_a_batch_of_one_is_refused_where_others_are_the_negatives():
         loss(built('simclr'), volumes(1))
     with pytest.raises(ValueError, match=r'inter_volume .* got 1'):
         loss(built('voco_v2'), volumes(1))
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        (
+            'voco_v1',
+            r'PositionCrops: .* got \(16, 16, 6\): .*base_size=\(8, 8, 6\) would fit',
+        ),
+        ('moco', r'RandomViews: .* do not fit into crops of \(16, 16, 6\): .* size=\(8, 8, 6\) would fit'),
+        ('simclr', r'RandomViews: .* size=\(8, 8, 6\) would fit'),
+    ],
+)
+def test_volumes_of_a_size_that_a_method_cannot_cut_are_named_with_what_would_fit(name, words):
+    inputs = torch.rand(2, 1, 16, 16, 6)
+    cases = samples(inputs)
+    for case, sample in zip('ab', cases, strict=True):
+        sample.set_metainfo(dict(case=f'case_{case}'))
+    with pytest.raises(ValueError, match=f'^case_a, case_b: {words}'):
+        built(name)(inputs, cases, mode='loss')
 
 
 @pytest.mark.parametrize('name', sorted(set(METHODS) - {'lrc'}))

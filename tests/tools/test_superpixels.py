@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_a_list_gets_maps_summary_table_and_pictures_and_a_second_call_keeps_the
     tool.main(arguments)
     assert '2 of 2 maps are there already' in capsys.readouterr().out
     assert (folder / 'case1.nii.gz').stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize('workers', ['1', '2'])
+def test_progress_is_told_in_a_terminal_and_in_a_log(tool, listing, capsys, monkeypatch, workers):
+    arguments = [str(listing), '--mode', '2d', '--pictures', '0', '--workers', workers]
+    tool.main(arguments)
+    assert capsys.readouterr().err.splitlines() == ['regions: 1 of 2', 'regions: 2 of 2']
+    monkeypatch.setenv('FORCE_COLOR', '1')  # as in a terminal
+    tool.main([*arguments, '--overwrite'])
+    drawn = re.sub(r'\x1b\[[0-9;?]*[a-zA-Z]', '', capsys.readouterr().err)
+    assert re.search(r'regions .* 2/2', drawn)
 
 
 def test_a_folder_and_two_dimensions_need_no_labels(tool, listing, tmp_path):

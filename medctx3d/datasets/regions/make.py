@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from medctx3d.datasets.checks import Record, check_headers, class_ids, image_paths
+from medctx3d.datasets.checks import Record, check_headers, class_ids
 from medctx3d.datasets.parallel import work_through
 from medctx3d.datasets.regions.grow import grow_regions
 from medctx3d.datasets.regions.purity import describe_regions
 from medctx3d.datasets.regions.region_map import (
+    channel_file,
     made_of,
     read_sidecar,
     region_map_path,
@@ -40,6 +41,11 @@ class Job(NamedTuple):
     settings: RegionSettings
     channel: int
     metainfo: Mapping[str, Any]
+
+    @property
+    def image(self) -> str:
+        """The file that holds the channel."""
+        return channel_file(self.record, self.channel)[0]
 
     @property
     def made_with(self) -> dict[str, Any]:
@@ -70,13 +76,15 @@ def plan_maps(
         The maps to make: missing, unfinished, or of an image that changed since; and those that are kept.
 
     Raises:
-        ValueError: A map of other settings, or one of another tool, is in the way; or files of a case do not fit.
+        ValueError: A map of other settings, or one of another tool, is in the way; an image lacks the channel; or
+            files of a case do not fit.
         FileNotFoundError: A file of a case is missing.
     """
     waiting: list[Job] = []
     kept: list[Job] = []
     for record in records:
         check_headers(record, metainfo)
+        channel_file(record, channel)
         job = Job(record, region_map_path(record, folder), settings, channel, metainfo)
         state = None if overwrite else _state(job)
         (kept if state == 'done' else waiting).append(job)
@@ -104,13 +112,13 @@ def make_map(job: Job) -> dict[str, Any]:
     try:
         regions = grow_regions(image, affine, job.settings)
     except ValueError as error:
-        raise ValueError(f'{image_paths(job.record)[0]}: {error}') from None
+        raise ValueError(f'{job.image}: {error}') from None
     labels, path = None, job.record.get('label')
     if path and job.metainfo.get('classes'):
         labels = class_ids(read_volume(path)[0], str(path), job.metainfo)
     facts = describe_regions(regions, spacing_of(affine), labels, job.metainfo.get('classes') or ())
     job.path.parent.mkdir(parents=True, exist_ok=True)
-    write_region_map(job.path, regions, job.record, dict(settings=job.made_with, **facts))
+    write_region_map(job.path, regions, job.image, dict(settings=job.made_with, **facts))
     return read_sidecar(job.path) or {}
 
 
@@ -120,14 +128,9 @@ def read_channel(record: Record, channel: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: The image has no such channel.
     """
-    channels: list[np.ndarray] = []
-    affine = np.eye(4)
-    for path in image_paths(record):
-        voxels, affine = read_volume(path)
-        channels.extend([voxels] if voxels.ndim == 3 else np.moveaxis(voxels, 3, 0))
-    if not 0 <= channel < len(channels):
-        raise ValueError(f'{image_paths(record)[0]}: the image has {len(channels)} channel(s), there is no {channel}')
-    return np.asarray(channels[channel]), affine
+    path, place = channel_file(record, channel)
+    voxels, affine = read_volume(path)
+    return np.asarray(voxels if voxels.ndim == 3 else voxels[..., place]), affine
 
 
 def _state(job: Job) -> str | None:
@@ -151,4 +154,4 @@ def _state(job: Job) -> str | None:
             f'{job.path}: was made with other settings ({"; ".join(other)}): use --overwrite, or another --out-dir'
         )
     whole = job.path.stat().st_size == known['map_bytes']
-    return 'done' if whole and made_of(known, image_paths(job.record)[0]) else None
+    return 'done' if whole and made_of(known, job.image) else None

@@ -42,19 +42,34 @@ def sidecar_path(path: str | os.PathLike[str]) -> Path:
     return Path(str(path).removesuffix(SUFFIX) + SIDECAR)
 
 
-def write_region_map(path: Path, regions: np.ndarray, record: Record, facts: dict[str, Any]) -> None:
+def channel_file(record: Record, channel: int) -> tuple[str, int]:
+    """The file that holds a channel of a case's image, and the channel's place in that file.
+
+    Raises:
+        VolumeError: The image has no such channel.
+    """
+    paths, before = image_paths(record), 0
+    for path in paths:
+        shape = read_header(path).shape
+        held = shape[3] if len(shape) == 4 else 1
+        if before <= channel < before + held:
+            return path, channel - before
+        before += held
+    raise VolumeError(f'{paths[0]}: the image has {before} channel(s), counted from 0, there is no {channel}')
+
+
+def write_region_map(path: Path, regions: np.ndarray, image: str, facts: dict[str, Any]) -> None:
     """Write a map on its image's grid, then its sidecar; each file appears whole or not at all.
 
     Args:
         path: From :func:`region_map_path`.
         regions: (X, Y, Z) int32 ids from 1, 0 where there is no region.
-        record: The case.
+        image: The file that they were grown in, from :func:`channel_file`.
         facts: What else the sidecar is to hold.
 
     Raises:
         OSError: Writing failed.
     """
-    image = image_paths(record)[0]
     sidecar = sidecar_path(path)
     stamp = image_stamp(image) | dict(sha256=_digest(image))
     _write_json(sidecar, {_UNFINISHED: True})  # a process that is killed now leaves no map that looks whole
@@ -86,8 +101,9 @@ def read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 def check_region_map(record: Record) -> None:
     """Refuse a case whose region map cannot be used, from headers, file times and, in doubt, the image's digest.
 
-    A map with a sidecar belongs to its image if size and time of the image are as they were, or else (a data set that
-    was copied) if its SHA-256 is. One without, from another tool, must not be older than the image.
+    A map with a sidecar belongs to the file whose channel it was made of if size and time of that file are as they
+    were, or else (a data set that was copied) if its SHA-256 is. One without, from another tool, must not be older
+    than any file of the image.
 
     Args:
         record: With ``regions``, the path of the map.
@@ -96,7 +112,7 @@ def check_region_map(record: Record) -> None:
         FileNotFoundError: There is no map.
         VolumeError: It lies on another grid, is truncated, or was made of another version of the image.
     """
-    path, image = Path(record['regions']), image_paths(record)[0]
+    path, images = Path(record['regions']), image_paths(record)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: case {record["case"]!r} has no region map there: {_MAKE}')
     header = read_header(path)
@@ -105,9 +121,10 @@ def check_region_map(record: Record) -> None:
             f'{path}: a region map must be 3D with one whole number a voxel, it is {header.dtype} of shape '
             f'{header.shape}: {_MAKE}'
         )
-    check_same_grid(read_header(image), header, 'region map')
+    check_same_grid(read_header(images[0]), header, 'region map')
     known = read_sidecar(path)
     if known is None:
+        image = max(images, key=lambda file: image_stamp(file)['mtime_ns'])
         if path.stat().st_mtime_ns < image_stamp(image)['mtime_ns']:
             raise VolumeError(
                 f'{path}: the region map is older than its image {image} and has no sidecar {sidecar_path(path).name} '
@@ -121,6 +138,11 @@ def check_region_map(record: Record) -> None:
             f'{path}: the region map must have the {known["map_bytes"]} bytes that its sidecar states, it has '
             f'{path.stat().st_size}: copy it again, or {_MAKE}'
         )
+    channel = known.get('settings', {}).get('channel', 0)
+    try:
+        image, _ = channel_file(record, channel)
+    except VolumeError as error:
+        raise VolumeError(f'{path}: the region map was made of channel {channel}: {error}: {_MAKE}') from None
     if not made_of(known, image):
         raise VolumeError(
             f'{path}: the region map was made of another version of {image} (the image has changed since): {_MAKE}'

@@ -90,8 +90,9 @@ class ForegroundCrop(RandomizableTransform):
             The same with ``image`` a float32 tensor (C, *size), ``label`` and ``regions`` integer tensors (1, *size),
             0 where padded, ``affine`` moved to the crop's corner, and without ``foreground``.
         """
-        self.check_volumes({data.get('case', ''): data['image'].shape[1:]})
-        self.note_padding(data['image'].shape[1:], data.get('case', ''))
+        shapes = {data.get('case', ''): data['image'].shape[1:]}
+        self.check_volumes(shapes)
+        self.note_padding(shapes)
         self.randomize(data)
         cropped = {key: value for key, value in data.items() if key != 'foreground'}
         image = _as_tensor(self._cut(data['image'])).to(torch.float32)
@@ -114,38 +115,39 @@ class ForegroundCrop(RandomizableTransform):
         Raises:
             ValueError: Up to five of them with their voxels, and the largest crop that fits into all.
         """
-        if self.small == 'pad':
-            return
-        tight = [
-            f'{case} {tuple(shape)}'
-            for case, shape in shapes.items()
-            if any(n < edge for n, edge in zip(shape, self.size, strict=True))
-        ]
-        if tight:
-            fits = tuple(min(sides) for sides in zip(*shapes.values(), strict=True))
+        if self.small == 'refuse' and (told := self._smaller(shapes)):
             raise ValueError(
-                f'volumes must not be smaller than the crop of {self.size} voxels, {len(tight)} of {len(shapes)} are: '
-                f"{few(tight)}. Crops of up to {fits} fit into all: set patch_size, or allow padding with small='pad'"
+                f'volumes must not be smaller than the crop of {self.size} voxels, {told}: set size of ForegroundCrop '
+                "(patch_size in the configs of this package), or allow padding with small='pad'"
             )
 
-    def note_padding(self, shape: Sequence[int], case: str) -> None:
-        """Say once that crops are larger than a volume.
+    def note_padding(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Say once which volumes are smaller than the crop, and what would fit.
 
         Args:
-            shape: Voxels (X, Y, Z) of the volume.
-            case: Whose volume it is.
+            shapes: Voxels (X, Y, Z) by case.
         """
-        if self._padding_said or all(n >= edge for n, edge in zip(shape, self.size, strict=True)):
+        if self._padding_said or not (told := self._smaller(shapes)):
             return
         self._padding_said = True
         worker = get_worker_info()
         if worker is None or worker.id == 0:
             print_log(
-                f'case {case!r} has {tuple(shape)} voxels, fewer than the crop size {self.size}: it is padded, and so '
-                'is every such volume (said once)',
+                f'volumes smaller than the crop of {self.size} voxels are padded (said once), {told}',
                 logger='current',
                 level=logging.WARNING,
             )
+
+    def _smaller(self, shapes: Mapping[str, Sequence[int]]) -> str:
+        """Volumes smaller than the crop, in words; empty if there are none."""
+        tight = [
+            f'{case} {tuple(shape)}'
+            for case, shape in shapes.items()
+            if any(n < edge for n, edge in zip(shape, self.size, strict=True))
+        ]
+        fits = tuple(min(sides) for sides in zip(*shapes.values(), strict=True))
+        told = f'{len(tight)} of {len(shapes)} are: {few(tight)}. Crops of up to {fits} fit into all'
+        return told if tight else ''
 
     def _centre(self, data: dict[str, Any], shape: Sequence[int]) -> tuple[int, ...]:
         index = data.get('foreground')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from medctx3d.registry import MODELS
 
@@ -24,7 +24,7 @@ class Projector(nn.Sequential):
         hidden_channels: Width in between.
         out_channels: Width of the answer.
         num_layers: Linear layers.
-        norm: After each linear layer but the last.
+        norm: After each linear layer but the last; ``batch`` needs two rows or more.
 
     Raises:
         ValueError: Fewer than one layer, or an unknown ``norm``.
@@ -47,7 +47,22 @@ class Projector(nn.Sequential):
             layers += [nn.Linear(width, hidden_channels), *_normalisation(norm, hidden_channels), nn.ReLU()]
             width = hidden_channels
         super().__init__(*layers, nn.Linear(width, out_channels))
+        self.norm = norm
         self.out_channels = out_channels
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Project rows (N, in_channels), or (..., in_channels) without ``batch``, to ``out_channels``.
+
+        Raises:
+            ValueError: One row where ``batch`` is to normalise over several.
+        """
+        if self.norm == 'batch' and len(self) > 1 and len(rows) < 2:
+            raise ValueError(
+                "Projector: norm='batch' normalises over the rows of a batch and needs two or more per process, got "
+                f"{len(rows)}: set train_dataloader.batch_size=2 or more, or norm='layer'"
+            )
+        projected: Tensor = super().forward(rows)
+        return projected
 
 
 def _normalisation(norm: Norm, width: int) -> list[nn.Module]:

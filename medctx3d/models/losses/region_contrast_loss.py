@@ -37,9 +37,10 @@ class RegionContrastLoss(nn.Module):
         temperature: t.
         positive: ``region``: another voxel of the region, in the other view; ``corresponding``: the same voxel there;
             ``prototype``: the mean of K voxels of the region there.
-        min_voxels: Regions with fewer voxels in the features' grid take no part.
-        max_deviation: Regions whose intensities spread more (standard deviation) take no part: they leaked over a
-            border. In units of ``intensities``; None: all take part.
+        min_voxels: Regions with fewer voxels in the features' grid give no anchors on the first view and no negatives
+            on the other.
+        max_deviation: Regions whose intensities spread more (standard deviation) on either view take no part: they
+            leaked over a border. In units of ``intensities``; None: all take part.
         spare: Negatives that are left out because they may be a part of the same organ: ``similar`` ones, whose
             region's mean intensity differs by less than ``spare_below``; ``adjacent`` ones, which touch the region as
             well; or ``none``.

@@ -58,7 +58,10 @@ def draw_regions(
         grid: (x, y, z) of the other view, for ``adjacent``.
     """
     one_map = theirs is mine
-    shared = mine.eligible if one_map else mine.eligible & (theirs.find(mine.slot_ids)[1] > 0)
+    shared = mine.eligible
+    if not one_map:  # seen there too, and whole there: a positive beyond the border would be of another organ
+        slots, seen = theirs.find(mine.slot_ids)
+        shared = shared & (seen > 0) & ~theirs.leaked.gather(1, slots)
     chosen, valid = _choose(shared, max_regions)
     pool, there = _choose(theirs.eligible, POOL)
     ids, own = mine.slot_ids.gather(1, chosen), mine.counts.gather(1, chosen)

@@ -18,6 +18,7 @@ class RegionIndex(NamedTuple):
         first: (N, V) where a slot's voxels begin in ``order``.
         counts: (N, V) how many it has.
         eligible: (N, V) bool, slots that a draw may take.
+        leaked: (N, V) bool, slots whose intensities spread too far.
         means: (N, V) mean intensity of a slot; 0 without intensities.
     """
 
@@ -27,6 +28,7 @@ class RegionIndex(NamedTuple):
     first: Tensor
     counts: Tensor
     eligible: Tensor
+    leaked: Tensor
     means: Tensor
 
     def find(self, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,6 +64,7 @@ def index_regions(
     counts = torch.zeros_like(slots).scatter_add_(1, slots, torch.ones_like(slots))
     slot_ids = torch.zeros_like(ids).scatter_(1, slots, ids)
     eligible = (slot_ids > 0) & (counts >= min_voxels)
+    leaked = torch.zeros_like(eligible)
     means = torch.zeros(ids.shape, device=ids.device)
     if intensities is not None:
         values = intensities.flatten(1).float()
@@ -71,9 +74,9 @@ def index_regions(
         means = torch.zeros_like(values).scatter_add_(1, slots, values) / per_slot
         squares = torch.zeros_like(values).scatter_add_(1, slots, values.square()) / per_slot
         if max_deviation is not None:
-            eligible &= (squares - means.square()).clamp_min(0).sqrt() <= max_deviation
+            leaked = (squares - means.square()).clamp_min(0).sqrt() > max_deviation
         means = means + centre
-    return RegionIndex(ids, order, slot_ids, counts.cumsum(dim=1) - counts, counts, eligible, means)
+    return RegionIndex(ids, order, slot_ids, counts.cumsum(dim=1) - counts, counts, eligible & ~leaked, leaked, means)
 
 
 def neighbours(rows: Tensor, columns: Tensor, count: tuple[int, int]) -> Tensor:

@@ -75,18 +75,8 @@ class MoCo(SelfSupervisor):
         self.register_buffer('filled', torch.zeros((), dtype=torch.long))  # keys ever taken in
 
     def loss(self, inputs: Tensor, data_samples: list[VolumeDataSample]) -> Terms:
-        """The contrastive term, what it is where all vectors are the same, and how often the right key is nearest.
-
-        Raises:
-            ValueError: The batch has one volume, and the projector normalises over the batch.
-        """
+        """The contrastive term, what it is where all vectors are the same, and how often the right key is nearest."""
         assert self.teacher is not None, 'checked in the constructor'
-        projector: Any = self.network.projector
-        if len(inputs) < 2 and any(isinstance(part, nn.BatchNorm1d) for part in projector.modules()):
-            raise ValueError(
-                'MoCo: a projector with BatchNorm normalises over the volumes of a batch and needs two or more per '
-                "process, got 1: set train_dataloader.batch_size=2 or more, or the projector's norm='layer'"
-            )
         queries = F.normalize(self.network(self.view(inputs)).vectors.float(), dim=1)
         with torch.no_grad():
             keys = F.normalize(self.teacher(self.view(inputs)).vectors.float(), dim=1)

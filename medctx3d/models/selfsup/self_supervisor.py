@@ -15,6 +15,7 @@ from medctx3d.registry import MODELS
 from medctx3d.structures import VolumeDataSample
 from medctx3d.typing import SegOutput, Terms
 from medctx3d.utils.collapse import positions_as_rows
+from medctx3d.utils.volume_header import VolumeError
 
 REST_OF_NETWORK = {  # beside the backbone, as a config writes it
     EmbeddingNet: "projector=dict(type='Projector')",
@@ -88,9 +89,14 @@ class SelfSupervisor(BaseModel, abc.ABC):
 
         Raises:
             ValueError: Another mode: without labels there is nothing to predict.
+            VolumeError: The method cannot be shown volumes of this size; the message names the cases.
         """
         if mode == 'loss':
-            return self.loss(inputs, data_samples or [])
+            try:
+                return self.loss(inputs, data_samples or [])
+            except VolumeError as error:  # views and crops see voxels alone
+                cases = [str(sample.case) for sample in data_samples or [] if 'case' in sample]
+                raise VolumeError(f'{", ".join(cases[:5])}: {error}' if cases else str(error)) from None
         if mode == 'tensor':
             backbone: Any = self.network.backbone
             return SegOutput(logits=(), features=tuple(backbone(inputs)))

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from medctx3d.registry import MODELS
 from medctx3d.typing import Size3
+from medctx3d.utils.volume_header import VolumeError
 
 
 class Crops(NamedTuple):
@@ -113,7 +114,7 @@ class PositionCrops(nn.Module):
         """Cut N windows (N, C, *window).
 
         Raises:
-            ValueError: Windows of another size; the message has the grid that would fit.
+            VolumeError: Windows of another size; the message has the grid that would fit.
         """
         self._check(tuple(windows.shape[2:]))
         count = len(windows)
@@ -154,7 +155,7 @@ class PositionCrops(nn.Module):
             wanted = f'grid={fits} with windows of {tuple(n * e for n, e in zip(fits, self.base_size, strict=True))}'
         else:
             wanted = f'base_size={tuple(max(n // count, 1) for n, count in zip(shape, self.grid, strict=True))}'
-        raise ValueError(
+        raise VolumeError(
             f'PositionCrops: a grid of {self.grid} cells of {self.base_size} voxels needs windows of {self.window}, '
             f"got {shape}: crop or resize to that in the data set's pipeline; {wanted} would fit what came"
         )

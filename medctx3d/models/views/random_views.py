@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from medctx3d.registry import MODELS
 from medctx3d.typing import Size3
+from medctx3d.utils.volume_header import VolumeError
 
 
 class Placement(NamedTuple):
@@ -87,12 +88,14 @@ class RandomViews(nn.Module):
         """Draw a place in each of ``count`` volumes of ``shape`` (X, Y, Z) voxels.
 
         Raises:
-            ValueError: A volume is smaller than the smallest view.
+            VolumeError: A volume is smaller than the smallest view; the message has the size that would fit.
         """
         if any(round(self.zoom[0] * edge) > n for edge, n in zip(self.size, shape, strict=True)):
-            raise ValueError(
+            fits = tuple(max(min(edge, int(n / self.zoom[0])), 1) for edge, n in zip(self.size, shape, strict=True))
+            raise VolumeError(
                 f'RandomViews: views of {self.size} voxels (times {self.zoom[0]:g} at least) do not fit into crops of '
-                f"{tuple(shape)}: choose a smaller size, or a larger crop in the data set's pipeline"
+                f"{tuple(shape)}: choose a larger crop in the data set's pipeline, or a smaller view; size={fits} "
+                'would fit what came'
             )
         drawn = torch.empty(count, 3 if self.per_axis else 1).uniform_(*self.zoom)
         zooms = drawn.expand(count, 3).tolist()
