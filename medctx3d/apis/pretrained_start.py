@@ -31,6 +31,11 @@ def settle_pretrained(config: Config, model: nn.Module) -> list[str]:
     """
     told = []
     for module, pretrained in pretrained_parts(model):
+        if not Path(pretrained.checkpoint).expanduser().is_file():
+            raise FileNotFoundError(
+                f'init_cfg.checkpoint {pretrained.checkpoint} does not exist: run its pretraining first, or name '
+                'another file there (the shipped fine-tuning configs take the variable PRETRAINED)'
+            )
         try:
             told.append(f'pretrained weights: {pretrained.examine(module).summary()}')
         except CoverageError as error:

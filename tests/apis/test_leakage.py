@@ -206,3 +206,9 @@ def test_the_images_of_the_weights_it_begins_with_are_images_of_a_training(
 def test_a_split_is_hashed_case_by_case(nifti_dataset: Path, tmp_path: Path) -> None:
     config = run_config(nifti_dataset, tmp_path / 'run', medcontext=False)
     assert [image.case for image in split_images(config, 'test')] == ['image5', 'image6']
+
+
+def test_a_fine_tuning_before_its_pretraining_says_what_is_missing(leaky: Path, tmp_path: Path) -> None:
+    config = downstream(leaky, tmp_path / 'early', tmp_path / 'iter_9.pth')
+    with pytest.raises(FileNotFoundError, match=r'iter_9.pth does not exist: run its pretraining first.*PRETRAINED'):
+        settle_pretrained(config, MODELS.build(config.model))
